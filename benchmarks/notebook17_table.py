@@ -1,0 +1,148 @@
+"""Rows of metrics beside those of Notebook 17, with the bands that they should keep to."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]
+
+METRICS = (
+    "ReconstructionError",
+    "EnergyCoefficient",
+    "HeatCapacity",
+    "WeightSparsity",
+    "WeightSquare",
+    "KLDivergence",
+    "ReverseKLDivergence",
+)
+EPOCHS = (0, 1, 20)
+
+
+class Band(NamedTuple):
+    """How far a metric may be from the notebook's value, or above which it may not be."""
+
+    kind: str
+    size: float
+
+    def holds(self, ours: float, reference: float) -> bool:
+        """Whether our value keeps to the band."""
+        if self.kind == "at most":
+            return ours <= self.size
+        scale = abs(reference) if self.kind == "relative" else 1.0
+        return abs(ours - reference) <= self.size * scale
+
+    def __str__(self) -> str:
+        if self.kind == "at most":
+            return f"<= {self.size:g}"
+        return f"± {100 * self.size:g} %" if self.kind == "relative" else f"± {self.size:g}"
+
+
+RBM_BANDS = {
+    "ReconstructionError": Band("relative", 0.03),
+    "WeightSparsity": Band("relative", 0.06),
+    "WeightSquare": Band("relative", 0.10),
+}
+HOPFIELD_BANDS = {
+    "ReconstructionError": Band("relative", 0.06),
+    "WeightSparsity": Band("relative", 0.10),
+}
+# Chains of ten sweeps scatter: these bands are absolute.
+SAMPLE_BANDS = {
+    name: Band("absolute", 0.15)
+    for name in ("EnergyCoefficient", "KLDivergence", "ReverseKLDivergence")
+}
+DBM_BANDS = {
+    "ReconstructionError": Band("at most", 0.69),
+    "EnergyCoefficient": Band("at most", 0.28),
+}
+# The notebook's learning rate went on decaying from the first machine of the deep one to the
+# next, which here starts anew: its numbers for the second machine, and for the deep one before and
+# after the first epoch, are shown and not aimed at.
+BANDS: dict[str, dict[str, Band]] = {
+    "hopfield": HOPFIELD_BANDS | SAMPLE_BANDS,
+    "rbm": RBM_BANDS | SAMPLE_BANDS,
+    "rbm_l1": RBM_BANDS | SAMPLE_BANDS,
+    "dbm_layer1": SAMPLE_BANDS,
+}
+
+
+def band_of(row: Row, metric: str) -> Band | None:
+    """The band of a metric in a row, if there is one."""
+    if row["model"] == "dbm":
+        return DBM_BANDS.get(metric) if row["epoch"] == EPOCHS[-1] else None
+    return BANDS.get(row["model"], {}).get(metric)
+
+
+def read_csv(path: Path) -> list[Row]:
+    """The rows of the file; what is empty is left out."""
+    with path.open(newline="") as file:
+        return [_numbers(row) for row in csv.DictReader(file)]
+
+
+def _numbers(row: dict[str, str]) -> Row:
+    values: Row = {k: float(v) for k, v in row.items() if k != "model" and v != ""}
+    return {**values, "model": row["model"], "epoch": int(row["epoch"])}
+
+
+def compared(rows: list[Row], reference: list[Row]) -> Iterator[tuple[Row, Row]]:
+    """Our rows of the epochs that are looked at, each with the notebook's."""
+    known = {(row["model"], row["epoch"]): row for row in reference}
+    for row in rows:
+        key = (row["model"], row["epoch"])
+        if row["epoch"] in EPOCHS and key in known:
+            yield row, known[key]
+
+
+def metrics_table(rows: list[Row], reference: list[Row]) -> str:
+    """Our metrics beside the notebook's, in Markdown."""
+    lines = [
+        "| model | epoch | metric | here | notebook | difference | band | holds |",
+        "|---|---:|---|---:|---:|---:|---|---|",
+    ]
+    for ours, theirs in compared(rows, reference):
+        lines += [_metric_line(ours, theirs, metric) for metric in METRICS]
+    return "\n".join(lines)
+
+
+def _metric_line(ours: Row, theirs: Row, metric: str) -> str:
+    here, there, band = ours[metric], theirs[metric], band_of(ours, metric)
+    verdict = "" if band is None else ("yes" if band.holds(here, there) else "**no**")
+    shift = f"{100 * (here / there - 1):+.1f} %"
+    if band is not None and band.kind == "absolute":
+        shift = f"{here - there:+.3f}"
+    return (
+        f"| {ours['model']} | {ours['epoch']} | {metric} | {here:.6f} | {there:.6f} | {shift} "
+        f"| {band or ''} | {verdict} |"
+    )
+
+
+def missed(rows: list[Row], reference: list[Row]) -> list[str]:
+    """The places where a band does not hold."""
+    return [
+        f"{ours['model']} epoch {ours['epoch']} {metric}"
+        for ours, theirs in compared(rows, reference)
+        for metric in METRICS
+        if (band := band_of(ours, metric)) and not band.holds(ours[metric], theirs[metric])
+    ]
+
+
+def seconds_table(rows: list[Row], reference: list[Row]) -> str:
+    """Median seconds an epoch, as printed by either, in Markdown."""
+    lines = [
+        "| model | seconds an epoch here | in the notebook, on its author's laptop | ratio |",
+        "|---|---:|---:|---:|",
+    ]
+    for name in dict.fromkeys(row["model"] for row in rows):
+        ours, theirs = _median_seconds(rows, name), _median_seconds(reference, name)
+        if ours is not None and theirs is not None:
+            lines.append(f"| {name} | {ours:.3f} | {theirs:.3f} | {theirs / ours:.1f} |")
+    return "\n".join(lines)
+
+
+def _median_seconds(rows: list[Row], name: str) -> float | None:
+    seconds = [row["seconds"] for row in rows if row["model"] == name and "seconds" in row]
+    return median(seconds) if seconds else None

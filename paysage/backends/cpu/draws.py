@@ -1,0 +1,81 @@
+"""Random tensors on the CPU, for both backends: NumPy arrays from a stream."""
+
+from typing import Any
+
+import numpy as np
+
+from paysage.backends.cpu.stream import Stream
+from paysage.errors import ConfigError, ShapeError
+
+
+def integers(stream: Stream, a: int, b: int, shape: Any) -> np.ndarray:
+    """Integers from a, ..., b - 1, int64."""
+    check_range(a, b)
+    return stream.generator.integers(a, b, size=shape, dtype=np.int64)
+
+
+def positions(stream: Stream, size: int, n: int) -> np.ndarray:
+    """Some n positions among `size`, with replacement, int64 (n,)."""
+    if size == 0:
+        raise ShapeError("rand_samples got an empty tensor, expected at least one element")
+    return stream.generator.integers(0, size, size=n, dtype=np.int64)
+
+
+def permutation(stream: Stream, size: int) -> np.ndarray:
+    """A random order of 0, ..., size - 1, int64."""
+    return stream.generator.permutation(size)
+
+
+def softmax_units(stream: Stream, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row of phi (B, n) an index with probability softmax(phi), int64 (B,).
+
+    The second array (B,) holds ones, and NaN where the row has no softmax because it holds NaN
+    or plus infinity.
+    """
+    if phi.ndim != 2 or phi.shape[1] == 0:
+        raise ShapeError(f"softmax units got phi of shape {phi.shape}, expected (B, n) with n > 0")
+    with np.errstate(all="ignore"):
+        weights = np.exp(phi - phi.max(axis=1, keepdims=True))
+        steps = np.cumsum(weights, axis=1, dtype=np.float64)
+        level = stream.uniform((len(phi), 1)) * steps[:, -1:]
+        # the unit whose step the level falls on; level < total, so that the last one is the limit
+        units = np.count_nonzero(steps <= level, axis=1)
+        valid = (steps[:, -1] / steps[:, -1]).astype(np.float32)
+    return units, valid
+
+
+def gamma_start(stream: Stream, num: int, std: float) -> np.ndarray:
+    """Start of the autoregressive Gamma process: (num, 1), mean 1, standard deviation std."""
+    check_process(0.0, std)
+    if std == 0:
+        return np.ones((num, 1), np.float32)
+    beta = stream.generator.gamma(1 / std**2, std**2, size=(num, 1))
+    return beta.astype(np.float32)
+
+
+def gamma_step(stream: Stream, beta: np.ndarray, momentum: float, std: float) -> np.ndarray:
+    """One step of the autoregressive Gamma process (Gourieroux and Jasiak 2006), a new array.
+
+    With c = (1 - momentum) std^2: z ~ Poisson(momentum beta / c), beta' ~ Gamma(1/std^2 + z, c).
+    """
+    check_process(momentum, std)
+    if std == 0:
+        return np.ones_like(beta)
+    c = (1 - momentum) * std**2
+    z = stream.generator.poisson(beta * (momentum / c))
+    return stream.generator.gamma(1 / std**2 + z, c).astype(beta.dtype)
+
+
+def check_process(momentum: float, std: float) -> None:
+    """Refuse parameters for which there is no such process."""
+    if not (0 <= momentum < 1 and 0 <= std < np.inf):
+        raise ConfigError(
+            f"the process of inverse temperatures got momentum = {momentum} and std = {std}, "
+            "expected 0 <= momentum < 1 and std >= 0"
+        )
+
+
+def check_range(a: int, b: int) -> None:
+    """Refuse a range that holds no integer."""
+    if b <= a:
+        raise ConfigError(f"rand_int got a = {a} and b = {b}, expected a < b")

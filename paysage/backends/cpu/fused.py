@@ -1,0 +1,193 @@
+"""The doors to the compiled loops: shapes are checked, and what the loops cannot read is copied.
+
+The loops read and write contiguous, writable float32 memory without looking at its bounds. Fields
+in double precision take plain NumPy instead, and keep their precision.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from paysage.backends.cpu.stream import Stream
+from paysage.errors import ShapeError
+
+Array = np.ndarray
+
+_SINGLE = np.dtype(np.float32)
+_ONE = np.ones(1, np.float32)
+
+
+def bernoulli_mean(field: Array, loc: Array, beta: Any, out: Array | None) -> Array:
+    """The logistic function of beta * (field + loc): (B, n), (n,), (B, 1) or a number or None."""
+    _check_layer(field, out, loc)
+    if field.dtype == np.float64:
+        return _write(out, _double_mean(field, loc, beta))
+    from paysage.backends.cpu import kernels
+
+    target = _target(field, out)
+    kernels.bernoulli_mean(_ready(field), _ready(loc), _column(beta, field), target)
+    return _write(out, target)
+
+
+def bernoulli_sample(
+    stream: Stream, field: Array, loc: Array, beta: Any, out: Array | None
+) -> Array:
+    """Zeros and ones with that mean."""
+    _check_layer(field, out, loc)
+    if field.dtype == np.float64:
+        mean = _double_mean(field, loc, beta)
+        draws = (stream.uniform(field.shape) < mean).astype(mean.dtype)
+        return _write(out, np.where(np.isnan(mean), mean, draws))
+    from paysage.backends.cpu import kernels
+
+    beta, target = _column(beta, field), _target(field, out)
+    key, counter = stream.take(field.size)
+    kernels.bernoulli_sample(key, counter, _ready(field), _ready(loc), beta, target)
+    return _write(out, target)
+
+
+def gaussian_sample(
+    stream: Stream, field: Array, loc: Array, log_var: Array, beta: Any, out: Array | None
+) -> Array:
+    """Draws of field + loc + sqrt(exp(log_var) / beta) * N(0, 1)."""
+    _check_layer(field, out, loc, log_var)
+    with np.errstate(all="ignore"):
+        scale = np.exp(log_var * 0.5)
+        if field.dtype == np.float64:
+            scale = scale / np.sqrt(_column(beta, field).reshape(-1, 1))
+            return _write(out, field + loc + scale * stream.normal(field.shape))
+    from paysage.backends.cpu import kernels
+
+    beta, target = _column(beta, field), _target(field, out)
+    key, counter = stream.take(field.size)
+    kernels.gaussian_sample(key, counter, _ready(field), _ready(loc), _ready(scale), beta, target)
+    return _write(out, target)
+
+
+def moment_gap(
+    data_a: Array,
+    data_b: Array,
+    model_a: Array,
+    model_b: Array,
+    out: Array | None,
+    scratch: Array | None,
+) -> Array:
+    """<a b^T>_model - <a b^T>_data: (B, m), (B, n) -> (m, n); B may differ between the two."""
+    from paysage.backends.cpu import kernels
+
+    check_moments(data_a, data_b, model_a, model_b)
+    shape, kind = (model_a.shape[1], model_b.shape[1]), np.result_type(model_a, model_b)
+    target = np.dot(model_a.T, model_b, out=_buffer(out, shape, kind))
+    other = np.dot(data_a.T, data_b, out=_buffer(scratch, shape, kind))
+    weights = kind.type(1 / len(model_a)), kind.type(1 / len(data_a))
+    kernels.difference(target.reshape(-1), weights[0], other.reshape(-1), weights[1])
+    return _write(out, target)
+
+
+def optimizer_step(
+    name: str, param: Array, grad: Array, slots: Sequence[Array], numbers: Sequence[Any]
+) -> Array:
+    """One of the kernels ``*_step`` over all elements; writes param and slots in place.
+
+    Parameters
+    ----------
+    name : str
+        The kernel's.
+    param, grad : numpy.ndarray
+        Of one shape.
+    slots : sequence of numpy.ndarray
+        What the rule remembers, in that shape too.
+    numbers : sequence of float
+        What follows in the kernel's parameters.
+    """
+    from paysage.backends.cpu import kernels
+
+    for tensor in (grad, *slots):
+        if tensor.shape != param.shape:
+            raise ShapeError(f"{name} got {tensor.shape} for a parameter of shape {param.shape}")
+    tensors = (param, grad, *slots)
+    ready = [_ready(tensor, param.dtype) for tensor in tensors]
+    kind = param.dtype.type
+    getattr(kernels, name)(*(x.reshape(-1) for x in ready), *(kind(x) for x in numbers))
+    for tensor, copy in zip(tensors, ready, strict=True):
+        if copy is not tensor and tensor is not grad:
+            tensor[...] = copy
+    return param
+
+
+def check_moments(data_a: Any, data_b: Any, model_a: Any, model_b: Any) -> None:
+    """Refuse batches that have no common moments."""
+    for a, b in ((data_a, data_b), (model_a, model_b)):
+        if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or len(a) == 0:
+            raise ShapeError(
+                f"moment_gap got {tuple(a.shape)} and {tuple(b.shape)}, expected (B, m) and (B, n)"
+            )
+    if (data_a.shape[1], data_b.shape[1]) != (model_a.shape[1], model_b.shape[1]):
+        raise ShapeError(
+            f"moment_gap got {data_a.shape[1]} x {data_b.shape[1]} units in the data and "
+            f"{model_a.shape[1]} x {model_b.shape[1]} in the model, expected the same"
+        )
+
+
+# -------------------------------------------------------------------------------------- conversion
+
+
+def _fits(x: Array, dtype: np.dtype) -> bool:
+    """Whether a loop can work on the array's own memory."""
+    return x.dtype == dtype and x.flags.carray
+
+
+def _ready(x: Array, dtype: np.dtype = _SINGLE) -> Array:
+    """The array, or a copy that a loop can work on."""
+    return x if _fits(x, dtype) else np.array(x, dtype, order="C")
+
+
+def _target(field: Array, out: Array | None) -> Array:
+    """Where a loop may write its result: `out` if that fits."""
+    return out if out is not None and _fits(out, _SINGLE) else np.empty(field.shape, _SINGLE)
+
+
+def _buffer(given: Array | None, shape: tuple[int, int], dtype: np.dtype) -> Array:
+    """Where a matrix product may be written."""
+    if given is not None and given.shape == shape and _fits(given, dtype):
+        return given
+    return np.empty(shape, dtype)
+
+
+def _write(out: Array | None, result: Array) -> Array:
+    """The result, in `out` if that was asked for."""
+    if out is None or out is result:
+        return result
+    if out.shape != result.shape:
+        raise ShapeError(f"got out of shape {out.shape} for a result of shape {result.shape}")
+    out[...] = result
+    return out
+
+
+def _column(beta: Any, field: Array) -> Array:
+    """The inverse temperature as a vector of one entry, or of one a row."""
+    if beta is None:
+        return _ONE
+    double = field.dtype == np.float64
+    column = _ready(np.asarray(beta), field.dtype if double else _SINGLE).reshape(-1)
+    if column.size not in (1, len(field)):
+        raise ShapeError(f"got beta of shape {np.shape(beta)}, expected ({len(field)}, 1)")
+    return column
+
+
+def _check_layer(field: Array, out: Array | None, *params: Array) -> None:
+    """Refuse what the loops would read or write beyond its end."""
+    if field.ndim != 2 or any(param.shape != field.shape[1:] for param in params):
+        raise ShapeError(
+            f"got a field of shape {field.shape} and parameters of shapes "
+            f"{[param.shape for param in params]}, expected (B, n) and (n,)"
+        )
+    if out is not None and out.shape != field.shape:
+        raise ShapeError(f"got out of shape {out.shape} for a field of shape {field.shape}")
+
+
+def _double_mean(field: Array, loc: Array, beta: Any) -> Array:
+    """The logistic function in double precision."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return 1 / (1 + np.exp(-_column(beta, field).reshape(-1, 1) * (field + loc)))

@@ -1,0 +1,52 @@
+"""Fused primitives of the Python backend: the CPU's compiled loops on NumPy arrays."""
+
+# ruff: noqa: D103 - the contract documents these functions
+
+from paysage.backends.cpu import draws
+from paysage.backends.cpu import fused as cpu
+from paysage.backends.python_backend.random import stream
+
+
+def bernoulli_mean(field, loc, beta=None, out=None):
+    return cpu.bernoulli_mean(field, loc, beta, out)
+
+
+def bernoulli_sample(field, loc, beta=None, out=None):
+    return cpu.bernoulli_sample(stream, field, loc, beta, out)
+
+
+def gaussian_sample(field, loc, log_var, beta=None, out=None):
+    return cpu.gaussian_sample(stream, field, loc, log_var, beta, out)
+
+
+def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None):
+    return cpu.moment_gap(data_a, data_b, model_a, model_b, out, scratch)
+
+
+def beta_process_start(num, std):
+    return draws.gamma_start(stream, num, std)
+
+
+def beta_process_step_(beta, momentum, std):
+    beta[...] = draws.gamma_step(stream, beta, momentum, std)
+    return beta
+
+
+def descent_step_(param, grad, lr):
+    return cpu.optimizer_step("descent_step", param, grad, (), (lr,))
+
+
+def momentum_step_(param, grad, velocity, lr, momentum):
+    return cpu.optimizer_step("momentum_step", param, grad, (velocity,), (lr, momentum))
+
+
+def rmsprop_step_(param, grad, mean_square, lr, decay, scale, epsilon):
+    numbers = (lr, decay, scale, epsilon)
+    return cpu.optimizer_step("rmsprop_step", param, grad, (mean_square,), numbers)
+
+
+def adam_step_(
+    param, grad, mean, mean_square, lr, beta1, beta2, mean_scale, mean_square_scale, epsilon
+):
+    numbers = (lr, beta1, beta2, mean_scale, mean_square_scale, epsilon)
+    return cpu.optimizer_step("adam_step", param, grad, (mean, mean_square), numbers)

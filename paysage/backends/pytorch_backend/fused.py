@@ -1,0 +1,121 @@
+"""Fused primitives of the PyTorch backend: the CPU's compiled loops, or PyTorch on the GPU.
+
+On the GPU nothing here waits for the device, so that a training step can be captured as a graph:
+learning rates may be 0-dimensional tensors there, and what is drawn comes from one generator.
+"""
+
+# ruff: noqa: D103 - the contract documents these functions
+
+import torch
+
+from paysage.backends.cpu import draws
+from paysage.backends.cpu import fused as cpu
+from paysage.backends.pytorch_backend import device, gpu
+from paysage.backends.pytorch_backend.random import stream
+from paysage.backends.pytorch_backend.tensor import CONTIGUOUS, Float, Tensor
+
+
+def _array(x):
+    """A NumPy view of a CPU tensor's memory; None and numbers as they are."""
+    return x.detach().numpy() if isinstance(x, Tensor) else x
+
+
+def _output(field, out):
+    """The tensor to write: floats, whatever the field is."""
+    if out is not None:
+        return out
+    kind = field.dtype if field.is_floating_point() else Float
+    return torch.empty_like(field, dtype=kind, memory_format=CONTIGUOUS)
+
+
+# ------------------------------------------------------------------------------------- unit layers
+
+
+def bernoulli_mean(field, loc, beta=None, out=None):
+    if field.is_cuda:
+        return gpu.bernoulli_mean(field, loc, beta, out)
+    out = _output(field, out)
+    cpu.bernoulli_mean(_array(field), _array(loc), _array(beta), _array(out))
+    return out
+
+
+def bernoulli_sample(field, loc, beta=None, out=None):
+    if field.is_cuda:
+        return gpu.bernoulli_sample(field, loc, beta, out)
+    out = _output(field, out)
+    cpu.bernoulli_sample(stream, _array(field), _array(loc), _array(beta), _array(out))
+    return out
+
+
+def gaussian_sample(field, loc, log_var, beta=None, out=None):
+    if field.is_cuda:
+        return gpu.gaussian_sample(field, loc, log_var, beta, out)
+    out = _output(field, out)
+    arrays = (_array(x) for x in (field, loc, log_var, beta, out))
+    cpu.gaussian_sample(stream, *arrays)
+    return out
+
+
+def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None):
+    # The product accumulates into its output: there is no need for `scratch`.
+    cpu.check_moments(data_a, data_b, model_a, model_b)
+    if out is None:
+        out = torch.empty(
+            (model_a.shape[1], model_b.shape[1]), dtype=model_a.dtype, device=model_a.device
+        )
+    out.addmm_(model_a.t(), model_b, beta=0, alpha=1 / len(model_a))
+    return out.addmm_(data_a.t(), data_b, alpha=-1 / len(data_a))
+
+
+# ---------------------------------------------------------------------------- inverse temperatures
+
+
+def beta_process_start(num, std):
+    if device.current().type == "cuda":
+        return gpu.gamma_start(num, std)
+    return torch.from_numpy(draws.gamma_start(stream, num, std))
+
+
+def beta_process_step_(beta, momentum, std):
+    if beta.is_cuda:
+        return gpu.gamma_step_(beta, momentum, std)
+    return beta.copy_(torch.from_numpy(draws.gamma_step(stream, _array(beta), momentum, std)))
+
+
+# --------------------------------------------------------------------------------- optimizer steps
+
+
+def _cpu_step(name, param, grad, slots, numbers):
+    """One of the compiled steps, on views."""
+    arrays = [_array(x) for x in slots]
+    cpu.optimizer_step(name, _array(param), _array(grad), arrays, [float(x) for x in numbers])
+    return param
+
+
+def descent_step_(param, grad, lr):
+    if param.is_cuda:
+        return gpu.descend_(param, grad, None, lr)
+    return _cpu_step("descent_step", param, grad, (), (lr,))
+
+
+def momentum_step_(param, grad, velocity, lr, momentum):
+    if param.is_cuda:
+        return gpu.descend_(param, velocity.lerp_(grad, 1 - momentum), None, lr)
+    return _cpu_step("momentum_step", param, grad, (velocity,), (lr, momentum))
+
+
+def rmsprop_step_(param, grad, mean_square, lr, decay, scale, epsilon):
+    if param.is_cuda:
+        root = gpu.root_mean_square_(mean_square, grad, decay, scale, epsilon)
+        return gpu.descend_(param, grad, root, lr)
+    return _cpu_step("rmsprop_step", param, grad, (mean_square,), (lr, decay, scale, epsilon))
+
+
+def adam_step_(
+    param, grad, mean, mean_square, lr, beta1, beta2, mean_scale, mean_square_scale, epsilon
+):
+    if param.is_cuda:
+        root = gpu.root_mean_square_(mean_square, grad, beta2, mean_square_scale, epsilon)
+        return gpu.descend_(param, mean.lerp_(grad, 1 - beta1), root, lr * mean_scale)
+    numbers = (lr, beta1, beta2, mean_scale, mean_square_scale, epsilon)
+    return _cpu_step("adam_step", param, grad, (mean, mean_square), numbers)

@@ -1,0 +1,73 @@
+"""The fused primitives on the GPU: few PyTorch calls, none of which waits for the device."""
+
+import torch
+
+from paysage.backends.cpu.draws import check_process
+from paysage.backends.pytorch_backend.random import gpu_generator
+from paysage.backends.pytorch_backend.tensor import Float, Tensor
+
+
+def bernoulli_mean(field, loc, beta, out):
+    """The logistic function of beta * (field + loc)."""
+    out = torch.add(field, loc, out=out)
+    if beta is not None:
+        out.mul_(beta)
+    return out.sigmoid_()
+
+
+def bernoulli_sample(field, loc, beta, out):
+    """Zeros and ones with that mean: p - u lies in (-1, 1], and rounding up keeps NaN."""
+    out = bernoulli_mean(field, loc, beta, out)
+    # abs makes -0 a plain 0
+    return out.sub_(_uniform(out)).ceil_().abs_()
+
+
+def gaussian_sample(field, loc, log_var, beta, out):
+    """Draws of field + loc + sqrt(exp(log_var) / beta) * N(0, 1)."""
+    scale = torch.exp(0.5 * log_var)
+    if beta is not None:
+        scale = scale * beta**-0.5
+    noise = torch.empty_like(field).normal_(generator=gpu_generator())
+    return torch.add(field, loc, out=out).addcmul_(noise, scale)
+
+
+def gamma_start(num, std):
+    """Start of the autoregressive Gamma process, (num, 1)."""
+    check_process(0.0, std)
+    ones = torch.ones((num, 1), dtype=Float, device=gpu_generator().device)
+    return ones if std == 0 else _gamma(ones / std**2).mul_(std**2)
+
+
+def gamma_step_(beta, momentum, std):
+    """One step of the autoregressive Gamma process; see `cpu.draws.gamma_step`."""
+    check_process(momentum, std)
+    if std == 0:
+        return beta.fill_(1)
+    c = (1 - momentum) * std**2
+    z = torch.poisson(beta * (momentum / c), generator=gpu_generator())
+    return beta.copy_(_gamma(z.add_(1 / std**2)).mul_(c))
+
+
+def root_mean_square_(mean_square, grad, decay, scale, epsilon):
+    """Update the running mean square in place; gives sqrt(epsilon + scale * mean_square)."""
+    mean_square.mul_(decay).addcmul_(grad, grad, value=1 - decay)
+    return torch.mul(mean_square, scale).add_(epsilon).sqrt_()
+
+
+def descend_(param, direction, root, lr):
+    """In place, param -= lr * direction / root (a root of None is one); lr a number or a tensor."""
+    if root is not None:
+        direction = direction / root
+    if isinstance(lr, Tensor):
+        return param.addcmul_(direction, lr, value=-1)
+    return param.add_(direction, alpha=-lr)
+
+
+def _uniform(x):
+    """Numbers in [0, 1), in the shape of x."""
+    return torch.empty_like(x).uniform_(generator=gpu_generator())
+
+
+def _gamma(shapes):
+    """Gamma numbers of scale 1."""
+    return torch._standard_gamma(shapes, generator=gpu_generator())

@@ -1,0 +1,115 @@
+"""Products, statistics and decompositions of the PyTorch backend."""
+
+# ruff: noqa: D103 - the contract documents these functions
+
+import torch
+
+from paysage.backends.pytorch_backend.tensor import Double, floating, mean, std, tmax, tmin, tsum
+from paysage.errors import DataError, ShapeError
+
+# --------------------------------------------------------------------------------------- products
+
+
+def dot(a, b, out=None):
+    if a.ndim == 2 and b.ndim == 2:
+        return torch.mm(a, b, out=out)
+    return torch.matmul(a, b, out=out)
+
+
+def outer(a, b):
+    return torch.outer(a, b)
+
+
+def batch_dot(vis, W, hid):
+    return torch.mm(vis, W).mul_(hid).sum(1)
+
+
+def batch_quadratic(vis, W, hid):
+    return batch_dot(vis, W, hid)
+
+
+def batch_outer(vis, hid):
+    return torch.mm(vis.t(), hid)
+
+
+def affine(a, b, W):
+    product = torch.matmul(W, b)
+    return product + a.reshape((-1,) + (1,) * (product.ndim - 1))
+
+
+def quadratic(a, b, W):
+    return torch.dot(a, torch.mv(W, b))
+
+
+# ------------------------------------------------------------------------------------- statistics
+
+
+def norm(x, axis=None, keepdims=False):
+    return torch.linalg.vector_norm(floating(x), 2, axis, keepdims)
+
+
+def normalize(x):
+    return x / tsum(x)
+
+
+def center(x):
+    return x - mean(x, axis=0)
+
+
+def cov(x, y):
+    return torch.mm(center(x).t(), center(y)) / len(x)
+
+
+def corr(x, y):
+    return cov(x, y) / torch.outer(_scale(x), _scale(y))
+
+
+def _scale(x):
+    """The columns' standard deviations, infinite where a column is constant.
+
+    The deviation of a constant column need not come out as zero: its mean is rounded.
+    """
+    return std(x, axis=0).masked_fill(tmax(x, axis=0) == tmin(x, axis=0), torch.inf)
+
+
+# --------------------------------------------------------------------------------- decompositions
+
+
+def inv(mat):
+    try:
+        return torch.linalg.inv(_square(mat, "inv")).to(mat.dtype)
+    except torch.linalg.LinAlgError as error:
+        raise DataError(f"inv got a singular matrix of shape {tuple(mat.shape)}") from error
+
+
+def pinv(mat):
+    cutoff = 1e-7 * max(mat.shape)
+    return torch.linalg.pinv(mat.to(Double), rtol=cutoff).to(mat.dtype)
+
+
+def qr(mat):
+    q, r = torch.linalg.qr(mat)
+    return q, r
+
+
+def svd(mat):
+    u, s, vt = torch.linalg.svd(mat, full_matrices=False)
+    return u, s, vt.t()
+
+
+def matrix_sqrt(mat):
+    doubled = _square(mat, "matrix_sqrt")
+    values, vectors = torch.linalg.eigh((doubled + doubled.t()) / 2)
+    roots = values.clamp(min=0).sqrt()
+    return ((vectors * roots) @ vectors.t()).to(mat.dtype)
+
+
+def logdet(mat):
+    return torch.linalg.slogdet(_square(mat, "logdet"))[1].to(mat.dtype)
+
+
+def _square(mat, name):
+    """A square matrix in double precision."""
+    if mat.ndim != 2 or mat.shape[0] != mat.shape[1]:
+        raise ShapeError(f"{name} got shape {tuple(mat.shape)}, expected a square matrix (n, n)")
+    return mat.to(Double)

@@ -1,0 +1,200 @@
+"""Training and validation data side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from paysage import backends as be
+from paysage.backends.contract import Tensor
+from paysage.batch.table import InMemoryTable, as_rows, positive_integer
+from paysage.errors import ConfigError, DataError, ShapeError, StorageError
+from paysage.preprocess import Transformation
+
+
+class Batch:
+    """Tables by mode: usually one to train with and one to validate with.
+
+    A table is anything with `get()`, `reset_generator()`, `iterate()`, `get_transform()`,
+    `set_transform()` and the attributes `ncols`, `nrows`, `batch_size` and `output_batch_size`;
+    one that also has `close()` is closed with the batch. A batch is a context manager.
+
+    Parameters
+    ----------
+    tables : dict
+        The tables by mode, such as ``{'train': table, 'validate': table}``.
+
+    Raises
+    ------
+    ConfigError
+        There are no tables.
+    ShapeError
+        The tables have different numbers of columns.
+
+    Attributes
+    ----------
+    ncols : int
+        Columns of a minibatch, after the transform.
+    nrows : int
+        Rows of all tables together.
+    batch_size, output_batch_size : int
+        Those of the first table: rows read for, and rows of, a minibatch.
+    """
+
+    def __init__(self, tables: Mapping[str, Any]):
+        if not tables:
+            raise ConfigError("a Batch needs at least one table: {'train': …, 'validate': …}")
+        self.tables = dict(tables)
+        first = next(iter(self.tables.values()))
+        self.ncols = _common_ncols(self.tables)
+        self.nrows = sum(table.nrows for table in self.tables.values())
+        self.batch_size = first.batch_size
+        self.output_batch_size = first.output_batch_size
+        self._modes = tuple(self.tables)
+
+    def __repr__(self) -> str:
+        """The tables, or that they are closed."""
+        return f"Batch({self.tables if self.tables else 'closed'})"
+
+    def __enter__(self) -> Batch:
+        """The batch itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the batch."""
+        self.close()
+
+    def get(self, mode: str = "train") -> Tensor:
+        """The next minibatch of a mode.
+
+        Raises
+        ------
+        StopIteration
+            The pass over the data is over; the next call begins another.
+        StorageError
+            The batch is closed.
+        """
+        return self._table(mode).get()
+
+    def iterate(self, mode: str = "train") -> Iterator[Tensor]:
+        """Iterate over the minibatches of a whole pass; `get` does not notice."""
+        return self._table(mode).iterate()
+
+    def reset_generator(self, mode: str = "all") -> None:
+        """Let `get` begin anew at the first row, in one mode or in 'all'."""
+        for name in self._modes if mode == "all" else (mode,):
+            self._table(name).reset_generator()
+
+    def get_transforms(self) -> dict[str, Transformation]:
+        """The transform of each mode."""
+        return {mode: self._table(mode).get_transform() for mode in self._modes}
+
+    def set_transforms(
+        self, transforms: Transformation | Sequence[Transformation] | Mapping[str, Transformation]
+    ) -> None:
+        """Replace transforms: one for all modes, a list in their order, or a dict by mode.
+
+        Raises
+        ------
+        ShapeError, DataError, ConfigError
+            The transforms do not suit the data or one another; the former ones are kept.
+        """
+        before = self.get_transforms()
+        try:
+            for mode, transform in self._by_mode(transforms).items():
+                self._table(mode).set_transform(transform)
+            self.ncols = _common_ncols(self.tables)
+        except Exception:
+            for mode, transform in before.items():
+                self.tables[mode].set_transform(transform)
+            raise
+
+    def close(self) -> None:
+        """Close the tables that can be closed and let go of all; closing twice does no harm."""
+        for table in self.tables.values():
+            if hasattr(table, "close"):
+                table.close()
+        self.tables = {}
+
+    def _table(self, mode: str) -> Any:
+        if mode not in self._modes:
+            raise ConfigError(f"unknown mode {mode!r}, expected one of {', '.join(self._modes)}")
+        if not self.tables:
+            raise StorageError(f"the batch is closed: there are no '{mode}' data to read any more")
+        return self.tables[mode]
+
+    def _by_mode(self, transforms: Any) -> Mapping[str, Transformation]:
+        if isinstance(transforms, Mapping):
+            return transforms
+        if not isinstance(transforms, Sequence):
+            return dict.fromkeys(self._modes, transforms)
+        if len(transforms) != len(self._modes):
+            raise ConfigError(
+                f"got {len(transforms)} transforms, expected {len(self._modes)}, "
+                f"one for each of {', '.join(self._modes)}"
+            )
+        return dict(zip(self._modes, transforms, strict=True))
+
+
+def _common_ncols(tables: Mapping[str, Any]) -> int:
+    widths = {mode: table.ncols for mode, table in tables.items()}
+    if len(set(widths.values())) > 1:
+        raise ShapeError(f"the tables have different numbers of columns: {widths}")
+    return next(iter(widths.values()))
+
+
+def in_memory_batch(
+    tensor: Any,
+    batch_size: int,
+    train_fraction: float = 0.9,
+    transform: Transformation | None = None,
+) -> Batch:
+    """A batch that trains on the first rows of a tensor and validates on the rest.
+
+    Parameters
+    ----------
+    tensor : tensor, array or DataFrame, shape (N, n)
+        The data, one sample a row, shuffled beforehand if their order means anything.
+    batch_size : int
+        Rows in a minibatch. Validation minibatches are smaller if fewer rows are left for them.
+    train_fraction : float
+        The part of the rows to train on, rounded to whole rows; between 0 and 1.
+    transform : Transformation, optional
+        Applied to each minibatch.
+
+    Raises
+    ------
+    ConfigError
+        `train_fraction` is not strictly between 0 and 1.
+    DataError
+        One of the sides would have no rows, or training fewer than a minibatch.
+    """
+    if not 0 < train_fraction < 1:
+        raise ConfigError(f"train_fraction is {train_fraction}, expected a number between 0 and 1")
+    size = positive_integer(batch_size, "batch_size")
+    rows = as_rows(tensor)
+    total = int(be.shape(rows)[0])
+    split = round(total * train_fraction)
+    if not 0 < split < total:
+        raise DataError(
+            f"train_fraction {train_fraction} of {total} rows leaves {split} to train and "
+            f"{total - split} to validate with, expected at least one each"
+        )
+    transform = Transformation() if transform is None else transform
+    if isinstance(transform, Transformation):
+        transform.check(rows)  # before the split, so that an error counts rows from the first
+    return Batch(
+        {
+            "train": InMemoryTable(rows[:split], size, transform),
+            "validate": InMemoryTable(rows[split:], min(size, total - split), transform),
+        }
+    )
+
+
+def split_tensor(tensor: Tensor, batch_size: int) -> list[Tensor]:
+    """The tensor as a list of blocks of `batch_size` rows; the last one may have fewer.
+
+    The blocks are views.
+    """
+    size = positive_integer(batch_size, "batch_size")
+    return [tensor[start : start + size] for start in range(0, int(be.shape(tensor)[0]), size)]

@@ -1,0 +1,138 @@
+"""Minibatches of the rows of a tensor in memory."""
+
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from paysage import backends as be
+from paysage.backends.contract import Tensor
+from paysage.errors import ConfigError, DataError, ShapeError
+from paysage.preprocess import Transformation
+
+
+class InMemoryTable:
+    """Hands out the rows of a tensor in order, a minibatch at a time.
+
+    A Float tensor whose rows are contiguous is kept as it is, and minibatches are views of it;
+    other data are converted once. The table does not shuffle: see `DataShuffler`.
+
+    Parameters
+    ----------
+    tensor : tensor, array or DataFrame, shape (N, n)
+        The data, one sample a row.
+    batch_size : int
+        Rows in a minibatch; the last one of a pass has what is left.
+    transform : Transformation, optional
+        Applied to each minibatch; without one, rows come as they are.
+
+    Raises
+    ------
+    ShapeError
+        The tensor is not two-dimensional.
+    DataError
+        It has no rows, no columns or fewer rows than a minibatch, or values that are not finite
+        or that the transform cannot take.
+    ConfigError
+        The batch size is not a positive integer, or the transform is no Transformation.
+    """
+
+    def __init__(self, tensor: Any, batch_size: int, transform: Transformation | None = None):
+        self.tensor = as_rows(tensor)
+        self.nrows = int(be.shape(self.tensor)[0])
+        self.batch_size = _checked_batch_size(batch_size, self.nrows)
+        self.output_batch_size = self.batch_size
+        self._start = 0
+        self.set_transform(Transformation() if transform is None else transform)
+
+    def __repr__(self) -> str:
+        """Rows, columns and batch size."""
+        return f"InMemoryTable({self.nrows} rows, {self.ncols} columns, {self.batch_size} a batch)"
+
+    def get_transform(self) -> Transformation:
+        """The transform that minibatches go through."""
+        return self._transform
+
+    def set_transform(self, transform: Transformation) -> None:
+        """Send minibatches through another transform, which may change the number of columns.
+
+        Raises
+        ------
+        ConfigError, DataError, ShapeError
+            It is no Transformation, cannot take a value of the data, or does not make a row of a
+            row; the former one is kept.
+        """
+        if not isinstance(transform, Transformation):
+            raise ConfigError(
+                f"transform is a {type(transform).__name__}, expected preprocess.Transformation(f)"
+            )
+        transform.check(self.tensor)
+        self.ncols = _width_after(transform, self.tensor[:1])
+        self._transform = transform
+
+    def get(self) -> Tensor:
+        """The next minibatch, shape (batch_size, ncols) or fewer rows at the end of the data.
+
+        Raises
+        ------
+        StopIteration
+            The pass is over; the next call begins another.
+        """
+        if self._start >= self.nrows:
+            self.reset_generator()
+            raise StopIteration
+        start = self._start
+        self._start += self.batch_size
+        return self._rows(start)
+
+    def reset_generator(self) -> None:
+        """Let `get` begin anew at the first row."""
+        self._start = 0
+
+    def iterate(self) -> Iterator[Tensor]:
+        """Iterate over the minibatches of a whole pass, without moving what `get` returns next."""
+        return (self._rows(start) for start in range(0, self.nrows, self.batch_size))
+
+    def _rows(self, start: int) -> Tensor:
+        return self._transform.compute(self.tensor[start : start + self.batch_size])
+
+
+def _width_after(transform: Transformation, row: Tensor) -> int:
+    """Columns that the transform makes of a row; one row tells, and a transform may be costly."""
+    shape = tuple(be.shape(transform.compute(row)))
+    if len(shape) != 2 or shape[0] != 1:
+        raise ShapeError(f"{transform} makes {shape} of a row, expected (1, columns)")
+    return int(shape[1])
+
+
+def as_rows(data: Any) -> Tensor:
+    """The data as a two-dimensional Float tensor with contiguous rows, a copy only if needed."""
+    tensor = be.float_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data)
+    shape = tuple(be.shape(tensor))
+    if len(shape) != 2:
+        raise ShapeError(f"data of shape {shape}, expected (rows, columns)")
+    if 0 in shape:
+        raise DataError(f"data of shape {shape}, expected at least one row and one column")
+    # column-major data, as pandas holds them, would make every minibatch a strided view
+    return tensor.contiguous() if hasattr(tensor, "contiguous") else np.ascontiguousarray(tensor)
+
+
+def positive_integer(value: Any, name: str) -> int:
+    """The value as an int, or a ConfigError if it is not an integer of at least 1."""
+    try:
+        number = operator.index(value)
+    except TypeError as error:
+        raise ConfigError(f"{name} is {value!r}, expected an integer") from error
+    if number < 1:
+        raise ConfigError(f"{name} is {number}, expected at least 1")
+    return number
+
+
+def _checked_batch_size(batch_size: Any, nrows: int) -> int:
+    size = positive_integer(batch_size, "batch_size")
+    if size > nrows:
+        raise DataError(
+            f"batch_size is {size} but there are only {nrows} rows: use a smaller batch_size"
+        )
+    return size

@@ -1,0 +1,164 @@
+"""What a parameter must be: functions that change a tensor in place after each step.
+
+Arguments are bound by keyword: `functools.partial(zero_column, index=3)`.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from paysage import backends as be
+from paysage.backends.contract import Tensor
+from paysage.errors import ConfigError, ShapeError
+from paysage.registry import Registry, decode_arguments, encode_arguments
+
+Constraint = Callable[..., None]
+
+_registry = Registry("constraint")
+
+
+def register(function: Constraint) -> Constraint:
+    """Let a constraint of one's own be stored and loaded; use it as a decorator.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a tensor, and arguments that are bound with `functools.partial`; changes the tensor
+        in place. It is known by its name, and must be registered before a model that uses it is
+        loaded.
+    """
+    return _registry.add(function)
+
+
+@register
+def non_negative(tensor: Tensor) -> None:
+    """Set negative elements to zero."""
+    be.clip_(tensor, a_min=0.0)
+
+
+@register
+def non_positive(tensor: Tensor) -> None:
+    """Set positive elements to zero."""
+    be.clip_(tensor, a_max=0.0)
+
+
+@register
+def diagonal(tensor: Tensor) -> None:
+    """Set the elements off the diagonal of a matrix to zero."""
+    _check_matrix("diagonal", tensor)
+    kept = be.diag(tensor)
+    tensor[:] = 0.0
+    be.fill_diagonal_(tensor, kept)
+
+
+@register
+def zero_row(tensor: Tensor, index: Any) -> None:
+    """Set one row, or several, to zero; of a vector, elements.
+
+    Parameters
+    ----------
+    tensor : (m, n) or (m,)
+        Changed in place.
+    index : int, list of int or slice
+        Which rows.
+    """
+    try:
+        tensor[index] = 0.0
+    except IndexError as error:
+        raise ShapeError(
+            f"zero_row got the index {index} for a tensor of shape {be.shape(tensor)}"
+        ) from error
+
+
+@register
+def zero_column(tensor: Tensor, index: Any) -> None:
+    """Set one column of a matrix, or several, to zero.
+
+    Parameters
+    ----------
+    tensor : (m, n)
+        Changed in place.
+    index : int, list of int or slice
+        Which columns.
+    """
+    _check_matrix("zero_column", tensor)
+    try:
+        tensor[:, index] = 0.0
+    except IndexError as error:
+        raise ShapeError(
+            f"zero_column got the index {index} for a tensor of shape {be.shape(tensor)}"
+        ) from error
+
+
+@register
+def zero_mask(tensor: Tensor, mask: Any) -> None:
+    """Multiply by a mask: where the mask is zero the tensor becomes zero.
+
+    Parameters
+    ----------
+    tensor : any shape
+        Changed in place.
+    mask : tensor, array or nested list of zeros and ones, in the shape of the tensor
+        One where the tensor is kept.
+    """
+    mask = be.float_tensor(mask)
+    if be.shape(mask) != be.shape(tensor):
+        raise ShapeError(
+            f"zero_mask got a mask of shape {be.shape(mask)} for a tensor of shape "
+            f"{be.shape(tensor)}"
+        )
+    tensor *= mask
+
+
+@register
+def fixed_column_norm(tensor: Tensor, norm: float = 1.0) -> None:
+    """Scale each column of a matrix to one Euclidean norm; a column of zeros stays.
+
+    Parameters
+    ----------
+    tensor : (m, n)
+        Changed in place.
+    norm : float
+        The norm of every column afterwards.
+    """
+    _check_matrix("fixed_column_norm", tensor)
+    present = be.norm(tensor, axis=0, keepdims=True)
+    tensor *= norm / (present + be.cast_float(be.equal(present, 0.0)))
+
+
+def get_config(constraint: Constraint) -> dict[str, Any]:
+    """The name and the bound arguments of a constraint, as JSON values.
+
+    Raises
+    ------
+    ConfigError
+        When it is not registered, or bound to something that JSON cannot hold.
+    """
+    bound = (
+        constraint if isinstance(constraint, functools.partial) else functools.partial(constraint)
+    )
+    name = _registry.name_of(bound.func)
+    if name is None:
+        raise ConfigError(
+            f"the constraint {bound.func!r} is not registered and cannot be stored: put "
+            "@paysage.constraints.register before its definition, and bind its arguments "
+            "with functools.partial"
+        )
+    return encode_arguments(name, bound.args, bound.keywords)
+
+
+def from_config(config: dict[str, Any]) -> Constraint:
+    """The constraint that a configuration describes; arrays come back as NumPy arrays.
+
+    Raises
+    ------
+    ConfigError
+        When no constraint of that name is registered.
+    """
+    function, args, kwargs = decode_arguments(config, _registry)
+    return functools.partial(function, *args, **kwargs) if args or kwargs else function
+
+
+def _check_matrix(name: str, tensor: Tensor) -> None:
+    if be.ndim(tensor) != 2:
+        raise ShapeError(f"{name} got a tensor of shape {be.shape(tensor)}; expected a matrix")

@@ -1,0 +1,124 @@
+"""Data sets as plain NumPy arrays: images in grey values 0..255, one row an image."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from paysage.errors import StorageError, missing_dependency
+
+MNIST_FILE = "mnist.h5"
+DATA_VARIABLE = "PAYSAGE_DATA"
+HOW_TO_GET_MNIST = "run `python examples/mnist/download_mnist.py` to fetch it"
+
+
+class Dataset(NamedTuple):
+    """Images (N, pixels) in float32 grey values 0..255, their labels (N,) in int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    shape: tuple[int, int]
+    name: str
+
+
+class SplitDataset(NamedTuple):
+    """A data set that comes with a test set of its own."""
+
+    train: Dataset
+    test: Dataset
+
+
+def load_digits() -> Dataset:
+    """The 1797 handwritten digits of 8 x 8 pixels that come with scikit-learn.
+
+    Returns
+    -------
+    Dataset
+        Images (1797, 64); scikit-learn's values 0..16 are scaled to 0..255.
+
+    Raises
+    ------
+    MissingDependencyError
+        scikit-learn is not installed.
+    """
+    try:
+        from sklearn import datasets as sklearn_datasets
+    except ImportError as error:
+        raise missing_dependency("scikit-learn", "load_digits", "examples") from error
+    images, labels = sklearn_datasets.load_digits(return_X_y=True)
+    grey = (images * (255 / 16)).astype(np.float32)
+    return Dataset(grey, labels.astype(np.int64), (8, 8), "digits")
+
+
+def find_mnist() -> Path | None:
+    """The first `mnist.h5` there is, or None.
+
+    Looked for at $PAYSAGE_DATA (the file, or a folder that holds it), then in `examples/mnist`
+    of the checkout that the package is imported from, then in the working directory.
+    """
+    return next((path for path in _mnist_places() if path.is_file()), None)
+
+
+def _mnist_places() -> Iterator[Path]:
+    named = os.environ.get(DATA_VARIABLE)
+    if named:
+        place = Path(named).expanduser()
+        yield place / MNIST_FILE if place.is_dir() else place
+    yield Path(__file__).resolve().parent.parent / "examples" / "mnist" / MNIST_FILE
+    yield Path(MNIST_FILE)
+
+
+def load_mnist(path: str | Path | None = None) -> SplitDataset:
+    """The 70,000 handwritten digits of MNIST, 28 x 28 pixels (LeCun, Cortes and Burges).
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        The HDF5 file that `examples/mnist/download_mnist.py` makes; see `find_mnist` for where
+        it is looked for when no path is given.
+
+    Returns
+    -------
+    SplitDataset
+        `train` with images (60000, 784) and `test` with images (10000, 784).
+
+    Raises
+    ------
+    StorageError
+        There is no such file, or it does not hold MNIST.
+    """
+    found = find_mnist() if path is None else Path(path)
+    if found is None:
+        places = ", ".join(str(place) for place in _mnist_places())
+        raise StorageError(f"MNIST was not found ({places}): {HOW_TO_GET_MNIST}")
+    if not found.is_file():
+        raise StorageError(f"{found} is not a file: {HOW_TO_GET_MNIST}")
+    return SplitDataset(_read_part(found, "train"), _read_part(found, "test"))
+
+
+def _read_part(path: Path, part: str) -> Dataset:
+    """One of the two parts of the MNIST file, in row-major order."""
+    images = _read(path, f"{part}/images")
+    labels = _read(path, f"{part}/labels").reshape(-1)
+    if images.ndim != 2 or images.shape[1] != 784 or len(images) != len(labels):
+        raise StorageError(
+            f"{path}: {part} has images {images.shape} and labels {labels.shape}, "
+            "expected (N, 784) and (N,)"
+        )
+    # pandas hands out column-major values; minibatches are rows
+    grey = np.ascontiguousarray(images, dtype=np.float32)
+    return Dataset(grey, labels.astype(np.int64), (28, 28), f"mnist/{part}")
+
+
+def _read(path: Path, key: str) -> np.ndarray:
+    import pandas as pd
+
+    try:
+        table: Any = pd.read_hdf(path, key=key)
+    except (KeyError, OSError, ValueError, RuntimeError) as error:
+        raise StorageError(
+            f"{path} has no readable table '{key}' ({error}): {HOW_TO_GET_MNIST}"
+        ) from error
+    return table.to_numpy()

@@ -1,0 +1,41 @@
+"""Everything that Paysage raises on purpose. Each message says what was got and what was expected."""
+
+
+class PaysageError(Exception):
+    """Root of all errors of the library."""
+
+
+class ShapeError(PaysageError, ValueError):
+    """A tensor has another shape than the operation needs."""
+
+
+class DataError(PaysageError, ValueError):
+    """Data hold values that the model or the transformation cannot mean: NaN, out of range, too few rows."""
+
+
+class ConfigError(PaysageError, ValueError):
+    """An unknown name or an impossible setting."""
+
+
+class BackendError(PaysageError):
+    """The backend or the processor that was asked for cannot be used."""
+
+
+class StorageError(PaysageError, OSError):
+    """A file cannot be read as, or written as, one of ours."""
+
+
+class DivergenceError(PaysageError, ArithmeticError):
+    """Training produced a parameter or a metric that is NaN or infinite."""
+
+
+class MissingDependencyError(PaysageError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+def missing_dependency(package: str, purpose: str, extra: str) -> MissingDependencyError:
+    """The error for an optional package that is absent, with the command that installs it."""
+    return MissingDependencyError(
+        f"{purpose} needs the package '{package}', which is not installed: "
+        f"pip install 'paysage[{extra}]'"
+    )

@@ -1,0 +1,17 @@
+"""Training: the methods, the training step, and the loops around it."""
+
+from paysage.fit.layerwise import LayerwisePretrain
+from paysage.fit.methods import cd, contrastive_divergence, pcd, persistent_contrastive_divergence
+from paysage.fit.phases import Phases
+from paysage.fit.sgd import SGD, StochasticGradientDescent
+
+__all__ = [
+    "SGD",
+    "LayerwisePretrain",
+    "Phases",
+    "StochasticGradientDescent",
+    "cd",
+    "contrastive_divergence",
+    "pcd",
+    "persistent_contrastive_divergence",
+]

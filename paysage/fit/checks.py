@@ -1,0 +1,70 @@
+"""What is wrong with a training run is said before any work is done."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from paysage import backends as be
+from paysage import schedules
+from paysage.errors import ConfigError, DataError, DivergenceError, ShapeError
+from paysage.models import BoltzmannMachine
+from paysage.optimizers import Optimizer
+
+
+def check_whole(**numbers: tuple[Any, int]) -> None:
+    """Raise a ConfigError unless each ``name=(value, smallest)`` is a whole number that large."""
+    for name, (value, smallest) in numbers.items():
+        if isinstance(value, bool) or not hasattr(value, "__index__") or value < smallest:
+            raise ConfigError(f"{name} must be a whole number, at least {smallest}, got {value!r}")
+
+
+def check_tools(optimizer: Any, method: Any) -> None:
+    """Raise a ConfigError unless there are an optimizer and a method to train with."""
+    if not isinstance(optimizer, Optimizer):
+        raise ConfigError(f"optimizer must be made by paysage.optimizers, got {optimizer!r}")
+    if not callable(method):
+        raise ConfigError(f"method must be a function such as fit.pcd, got {method!r}")
+
+
+def check_lr_period(lr_period: str | None, optimizer: Optimizer) -> bool:
+    """Whether the schedule moves on in every epoch; a ConfigError for an unknown period."""
+    if lr_period is None:
+        if not isinstance(optimizer.stepsize, schedules.Constant):
+            warnings.warn(
+                f"the learning rate will be {optimizer.stepsize.value_at(optimizer.stepsize.time):g} "
+                f"throughout this training: by default {optimizer.stepsize!r} moves on once a call of "
+                "train. Pass lr_period='epoch' for a decay within it, or lr_period='training'",
+                stacklevel=3,
+            )
+        return False
+    if lr_period not in ("training", "epoch"):
+        raise ConfigError(f"lr_period must be 'training' or 'epoch', got {lr_period!r}")
+    return lr_period == "epoch"
+
+
+def check_data(model: BoltzmannMachine, batch: Any) -> None:
+    """Raise a named error unless the data fit the visible layer; reads every row once."""
+    visible = model.layers[0]
+    if batch.ncols != visible.num_units:
+        raise ShapeError(f"{visible!r} cannot take data of {batch.ncols} columns")
+    for mode in ("train", "validate"):
+        rows = 0
+        for units in batch.iterate(mode):
+            visible.check_values(units)
+            rows += int(be.shape(units)[0])
+        if rows < 1:
+            raise DataError(f"the batch has no rows to {mode} with")
+
+
+def check_finite(model: BoltzmannMachine) -> None:
+    """Raise a DivergenceError naming the first parameter that is NaN or infinite."""
+    owners = [(f"layer {i}", layer) for i, layer in enumerate(model.layers)]
+    owners += [(f"connection {i}", c.weights) for i, c in enumerate(model.connections)]  # type: ignore[misc]
+    for where, owner in owners:
+        for name, param in owner.params._asdict().items():
+            if not be.is_finite_all(param):
+                raise DivergenceError(
+                    f"parameter {name!r} of {where} ({owner!r}) is NaN or infinite: "
+                    "lower the learning rate, or add a penalty"
+                )

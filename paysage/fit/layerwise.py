@@ -1,0 +1,161 @@
+"""Greedy pretraining of a deep machine, one pair of layers after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from paysage import backends as be
+from paysage.errors import ConfigError
+from paysage.fit.checks import check_data, check_tools
+from paysage.fit.methods import pcd
+from paysage.fit.sgd import StochasticGradientDescent
+from paysage.models import BoltzmannMachine, Connection, State
+from paysage.optimizers import Optimizer
+from paysage.preprocess import Transformation
+
+Tensor = Any
+
+
+class LayerwisePretrain:
+    """Pretrains the layers of a deep Boltzmann machine as a stack of restricted ones.
+
+    Machine k learns on the mean-field output of machine k-1. In the deep machine an inner layer is
+    driven from both sides; while only one side is there its input counts twice: the bottom machine
+    doubles its bottom-up input, the top machine its top-down input, and weights in between
+    are halved when the stack is assembled. The two biases that an inner layer learned, one in each
+    machine, are averaged for the same reason (Salakhutdinov & Hinton 2009).
+
+    Parameters
+    ----------
+    model : BoltzmannMachine
+        A chain of layers; its parameters are changed in place.
+    batch : Batch
+
+    Attributes
+    ----------
+    monitors : list of ProgressMonitor
+        One a machine that has been trained.
+    """
+
+    def __init__(self, model: BoltzmannMachine, batch: Any) -> None:
+        ends = [(c.target_index, c.domain_index) for c in model.connections]
+        if ends != [(i, i + 1) for i in range(len(model.layers) - 1)]:
+            raise ConfigError(f"layerwise pretraining needs a chain of layers, got connections {ends}")
+        self.model = model
+        self.batch = batch
+        self.monitors: list[Any] = []
+
+    def train(
+        self,
+        optimizer: Optimizer,
+        num_epochs: int,
+        mcsteps: int = 1,
+        method: Callable = pcd,
+        beta_std: float = 0.6,
+        init_method: str = "hinton",
+        negative_phase_batch_size: int | None = None,
+        verbose: bool = True,
+        lr_period: str | None = None,
+    ) -> None:
+        """Train each machine for ``num_epochs``, from the bottom up, and assemble them.
+
+        Parameters and errors as in ``StochasticGradientDescent.train``. Each machine is trained by
+        a fresh copy of the optimizer, so the decay of the learning rate starts anew; each is
+        initialized by ``init_method``.
+        """
+        check_tools(optimizer, method)
+        check_data(self.model, self.batch)
+        self.monitors = []
+        stack: list[BoltzmannMachine] = []
+        for k in range(len(self.model.connections)):
+            if verbose:
+                print(f"training model {k}\n")
+            machine = self._machine(k)
+            with _seen_through(self.batch, stack):
+                machine.initialize(self.batch, method=init_method)
+                trainer = StochasticGradientDescent(machine, self.batch)
+                self.monitors.append(trainer.monitor)
+                trainer.train(
+                    optimizer.copy(),
+                    num_epochs,
+                    mcsteps=mcsteps,
+                    method=method,
+                    beta_std=beta_std,
+                    negative_phase_batch_size=negative_phase_batch_size,
+                    verbose=verbose,
+                    lr_period=lr_period,
+                )
+            stack.append(machine)
+        self._assemble(stack)
+
+    def _machine(self, k: int) -> BoltzmannMachine:
+        """The restricted machine of layers k and k+1, with their options and present values."""
+        last = len(self.model.connections) - 1
+        deep = last > 0
+        config = self.model.get_config()
+        connection = Connection.from_config(
+            {
+                **config["connections"][k],
+                "target_index": 0,
+                "domain_index": 1,
+                "target_gain": 2.0 if deep and k == last else 1.0,
+                "domain_gain": 2.0 if deep and k == 0 else 1.0,
+            }
+        )
+        layers = [type(layer).from_config(layer.get_config()) for layer in self.model.layers[k : k + 2]]
+        values = self.model.get_values()
+        machine = BoltzmannMachine(layers, [connection])
+        machine.set_values(
+            {
+                "layers": values["layers"][k : k + 2],
+                "offsets": values["offsets"][k : k + 2],
+                "weights": values["weights"][k : k + 1],
+            }
+        )
+        return machine
+
+    def _assemble(self, stack: list[BoltzmannMachine]) -> None:
+        """Write what the machines learned into the deep one."""
+        for k, machine in enumerate(stack):
+            inner = 0 < k < len(stack) - 1
+            learned = machine.connections[0].weights.W()
+            self.model.connections[k].weights.set_params([0.5 * learned if inner else learned])
+        for i, layer in enumerate(self.model.layers):
+            twins = [m.layers[j] for m, j in _places(stack, i)]
+            mean = [sum(values) / len(twins) for values in zip(*(t.params for t in twins), strict=True)]
+            layer.set_params(mean)
+            layer.offset[:] = sum(t.offset for t in twins) / len(twins)
+
+
+def _places(stack: list[BoltzmannMachine], i: int) -> list[tuple[BoltzmannMachine, int]]:
+    """The machines that hold layer i of the deep one, and where in them it is."""
+    places = [(stack[i - 1], 1)] if i > 0 else []
+    return places + ([(stack[i], 0)] if i < len(stack) else [])
+
+
+@contextmanager
+def _seen_through(batch: Any, stack: list[BoltzmannMachine]) -> Iterator[None]:
+    """While open, the batch delivers the mean-field output of the machines below."""
+    own = batch.get_transforms()
+    try:
+        if stack:
+            batch.set_transforms(
+                {mode: Transformation(_through(t, stack)) for mode, t in own.items()}
+            )
+        yield
+    finally:
+        batch.set_transforms(own)
+
+
+def _through(transform: Transformation, stack: list[BoltzmannMachine]) -> Callable[[Tensor], Tensor]:
+    """The transform followed by a pass up through the machines."""
+
+    def output(rows: Tensor) -> Tensor:
+        units = be.float_tensor(transform.compute(rows))
+        for machine in stack:
+            units = State.from_visible(units, machine)[1]
+        return units
+
+    return output

@@ -1,0 +1,29 @@
+"""Estimates of the gradient of -log likelihood from a minibatch.
+
+A method is a function of the visible units of a minibatch (B, V) and the ``Phases`` of the model; it
+returns a ``ModelGradient``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paysage.fit.phases import Phases
+from paysage.models import ModelGradient
+
+Tensor = Any
+
+
+def contrastive_divergence(visible: Tensor, phases: Phases) -> ModelGradient:
+    """CD-k: the negative chains start at the minibatch each time (Hinton 2002)."""
+    phases.restart_at(visible)
+    return phases.gradient(phases.positive_state(visible), phases.negative_state())
+
+
+def persistent_contrastive_divergence(visible: Tensor, phases: Phases) -> ModelGradient:
+    """PCD-k: the negative chains go on from where they were (Tieleman 2008)."""
+    return phases.gradient(phases.positive_state(visible), phases.negative_state())
+
+
+cd = contrastive_divergence
+pcd = persistent_contrastive_divergence

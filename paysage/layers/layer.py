@@ -1,0 +1,204 @@
+"""The base of all layers: everything that does not depend on the type of the units."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from paysage import backends as be
+from paysage.errors import ConfigError, DataError, ShapeError
+from paysage.layers.parametric import Parametric, is_count
+from paysage.registry import Registry
+
+Tensor = Any
+
+LAYER_TYPES = Registry("layer type")
+
+
+class Layer(Parametric):
+    """A layer of independent units, given the field that they receive from their neighbours.
+
+    A new type of unit is a subclass with these hooks (B rows, n units; ``beta`` is None for one, a
+    number, or a tensor of shape (B, 1); ``out``, where given, may be overwritten and returned, and
+    may be the same tensor as ``field``):
+
+    ========================================  ====================================================
+    ``init_params()``                         the named tuple of parameters
+    ``energy(units)``                         energy of the layer's own terms, (B,)
+    ``rescaled(units)``                       what connections see of the units; linear; default:
+                                              the units themselves
+    ``mean(field, beta=None, out=None)``      mean of each unit given its field, (B, n)
+    ``mode(field, beta=None, out=None)``      most probable value of each unit, (B, n)
+    ``sample(field, beta=None, out=None)``    a draw of each unit, (B, n)
+    ``log_partition(field, beta=None)``       log of the sum (or integral) over the states of
+                                              exp(-beta (energy - rescaled · field)), (B,)
+    ``energy_gradient(units, field)``         derivative of energy - rescaled · field by each
+                                              parameter, averaged over rows, a named tuple
+    ``fit_marginal(moments)``                 set the parameters such that the isolated layer has
+                                              the mean and the variance ``moments.mean``, ``.var``
+    ========================================  ====================================================
+
+    Random states, zero gradients, configuration, saving, fixed parameters, penalties, constraints
+    and centering come from here.
+
+    Parameters
+    ----------
+    num_units : int
+        Number of units, at least one.
+    center : bool
+        Connections see the units minus their running mean.
+    """
+
+    #: smallest and largest value that a unit may have; None where any real number may occur
+    support: ClassVar[tuple[float, float] | None] = None
+    #: the values that each unit takes, where they can be listed
+    values: ClassVar[tuple[float, ...] | None] = None
+    #: False if ``energy_gradient`` ignores its field, which saves a matrix product in training
+    gradient_needs_field: ClassVar[bool] = True
+    #: weight of a new minibatch in the running mean of a centered layer
+    offset_rate: ClassVar[float] = 0.01
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        LAYER_TYPES.add(cls)
+
+    def __init__(self, num_units: int, center: bool = False) -> None:
+        super().__init__()
+        if not is_count(num_units):
+            raise ConfigError(f"{type(self).__name__} needs at least one unit, got {num_units!r}")
+        self.num_units = int(num_units)
+        self.center = bool(center)
+        self.params = self.init_params()
+        self.offset = self._isolated_mean()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.num_units})"
+
+    # hooks of the subclasses
+
+    def init_params(self) -> Any:
+        """Return the named tuple of parameters of a new layer."""
+        raise NotImplementedError(f"{type(self).__name__} does not define init_params()")
+
+    def energy(self, units: Tensor) -> Tensor:
+        """Energy of the layer's own terms, (B,)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define energy()")
+
+    def rescaled(self, units: Tensor) -> Tensor:
+        """Return what connections see of the units, (B, n)."""
+        return units
+
+    def mean(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
+        """Mean of each unit given its field, (B, n)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define mean()")
+
+    def mode(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
+        """Most probable value of each unit given its field, (B, n)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define mode()")
+
+    def sample(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
+        """Draw each unit given its field, (B, n)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define sample()")
+
+    def log_partition(self, field: Tensor, beta: Any = None) -> Tensor:
+        """Log of the sum over the units' states given the field, centering left aside, (B,)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define log_partition()")
+
+    def energy_gradient(self, units: Tensor, field: Tensor | None) -> Any:
+        """Derivative of the energy by each parameter, averaged over rows."""
+        raise NotImplementedError(f"{type(self).__name__} does not define energy_gradient()")
+
+    def fit_marginal(self, moments: Any) -> None:
+        """Give the isolated layer the moments ``moments.mean`` and ``moments.var``, each (n,)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define fit_marginal()")
+
+    # what every layer has
+
+    def zero_field(self, num_rows: int) -> Tensor:
+        """The field of a layer without neighbours, (B, n)."""
+        return be.zeros((num_rows, self.num_units))
+
+    def random(self, num_rows: int) -> Tensor:
+        """Draw units of the isolated layer, (B, n)."""
+        field = self.zero_field(num_rows)
+        return self.sample(field, None, field)
+
+    def centered(self, units: Tensor) -> Tensor:
+        """The units, minus their running mean if the layer is a centered one."""
+        return units - self.offset if self.center else units
+
+    def connected(self, units: Tensor) -> Tensor:
+        """What connections see of the units, centering included, (B, n)."""
+        return self.rescaled(self.centered(units))
+
+    def conditional_log_partition(self, field: Tensor, beta: Any = None) -> Tensor:
+        """Log of the sum over states of exp(-beta (energy - connected · field)), (B,)."""
+        result = self.log_partition(field, beta)
+        if not self.center:
+            return result
+        shift = be.tsum(self.rescaled(self.offset) * field, axis=1)
+        return result - shift * (1.0 if beta is None else be.flatten(beta * be.ones((1, 1))))
+
+    def reset_offset(self) -> None:
+        """Start the running mean at the mean of the isolated layer."""
+        self.offset[:] = self._isolated_mean()
+
+    def set_offset(self, values: Any) -> None:
+        """Write values (n,) into the running mean."""
+        values = be.float_tensor(values)
+        if tuple(be.shape(values)) != (self.num_units,):
+            raise ShapeError(f"{self!r} got a running mean of shape {tuple(be.shape(values))}")
+        self.offset[:] = values
+
+    def _isolated_mean(self) -> Tensor:
+        return be.flatten(self.mean(self.zero_field(1)))
+
+    def absorb_field_(self, field: Tensor) -> None:
+        """Take a constant field (n,) into the bias ``loc``, if there is one that is not fixed."""
+        if "loc" in self.trainable():
+            self.params.loc[:] = self.params.loc + field
+
+    def check_units(self, units: Tensor) -> None:
+        """Raise a ShapeError unless the units have the shape (B, n)."""
+        shape = tuple(be.shape(units))
+        if len(shape) != 2 or shape[1] != self.num_units:
+            raise ShapeError(f"{self!r} got units of shape {shape}, needs (rows, {self.num_units})")
+
+    def check_values(self, units: Tensor) -> None:
+        """Raise a DataError if units are not finite or lie outside the layer's support."""
+        if not be.is_finite_all(units):
+            raise DataError(f"{self!r} got units that are NaN or infinite")
+        if self.support is None:
+            return
+        low, high = float(be.tmin(units)), float(be.tmax(units))
+        if low < self.support[0] or high > self.support[1]:
+            raise DataError(
+                f"{self!r} takes values from {self.support[0]:g} to {self.support[1]:g}, "
+                f"got values from {low:g} to {high:g}; scale or binarize the data"
+            )
+
+    def get_config(self) -> dict:
+        """JSON-able description: type, size and options, without the parameters' values."""
+        return {
+            "layer_type": type(self).__name__,
+            "num_units": self.num_units,
+            "center": self.center,
+            **self._options_config(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> Layer:
+        """Make the layer that ``get_config`` described; parameters have their initial values."""
+        layer = cls(config["num_units"], center=config.get("center", False))
+        layer._set_options(config)
+        return layer
+
+
+def layer_from_config(config: dict) -> Layer:
+    """Make a layer of the type that the configuration names, a user's own type included.
+
+    Raises
+    ------
+    ConfigError
+        If no class of that name has been defined (or imported) in this process.
+    """
+    return LAYER_TYPES.get(config.get("layer_type")).from_config(config)

@@ -1,0 +1,115 @@
+"""Parameters with their penalties, constraints and fixed ones: what layers and weights share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from paysage import backends as be
+from paysage import constraints, penalties
+from paysage.errors import ConfigError, ShapeError
+
+
+def is_count(number: Any) -> bool:
+    """Whether something is an integer, of Python or NumPy, that is at least one."""
+    return hasattr(number, "__index__") and number >= 1
+
+
+class Parametric:
+    """An owner of named parameters.
+
+    ``params`` is a named tuple of tensors. The tensors are written in place and never replaced, so
+    whoever holds one sees every change: ``owner.params.loc[:] = x`` takes effect in the next call.
+    """
+
+    params: Any
+
+    def __init__(self) -> None:
+        self.penalties: dict[str, Any] = {}
+        self.constraints: dict[str, Callable] = {}
+        self.fixed_params: list[str] = []
+
+    def get_param_names(self) -> list[str]:
+        """Names of the parameters, in their order."""
+        return list(self.params._fields)
+
+    def num_parameters(self) -> int:
+        """Number of scalars in all parameters, fixed ones included."""
+        return sum(int(be.num_elements(p)) for p in self.params)
+
+    def _known(self, names: Iterable[str]) -> list[str]:
+        """The names as a list; a ConfigError if one of them is not a parameter."""
+        names = [names] if isinstance(names, str) else list(names)
+        for name in names:
+            if name not in self.params._fields:
+                raise ConfigError(
+                    f"{self!r} has no parameter {name!r}; it has {', '.join(self.params._fields)}"
+                )
+        return names
+
+    def set_fixed_params(self, names: Iterable[str]) -> None:
+        """Keep these parameters as they are during training; replaces an earlier choice."""
+        self.fixed_params = self._known(names)
+
+    def get_fixed_params(self) -> list[str]:
+        """Names of the parameters that training leaves alone."""
+        return list(self.fixed_params)
+
+    def trainable(self) -> list[str]:
+        """Names of the parameters that training changes."""
+        return [name for name in self.params._fields if name not in self.fixed_params]
+
+    def add_penalty(self, penalty: Mapping[str, Any]) -> None:
+        """Add penalties, ``{parameter name: penalty}``; a second one on a parameter replaces it."""
+        self._known(penalty)
+        self.penalties.update(penalty)
+
+    def add_constraint(self, constraint: Mapping[str, Callable]) -> None:
+        """Add constraints, ``{parameter name: function}``; each changes its tensor in place."""
+        self._known(constraint)
+        self.constraints.update(constraint)
+
+    def penalty_values(self) -> dict[str, float]:
+        """Current value of each penalty."""
+        return {n: float(p.value(getattr(self.params, n))) for n, p in self.penalties.items()}
+
+    def add_penalty_gradients_(self, gradient: Any) -> None:
+        """Add the penalties' gradients of what is not fixed to a named tuple, in place."""
+        for name in self.trainable() if self.penalties else ():
+            if name in self.penalties:
+                leaf, param = getattr(gradient, name), getattr(self.params, name)
+                self.penalties[name].add_grad_(leaf, param)
+
+    def enforce_constraints(self) -> None:
+        """Apply the constraints to the parameters, in place."""
+        for name, constraint in self.constraints.items():
+            constraint(getattr(self.params, name))
+
+    def zero_gradient(self) -> Any:
+        """A named tuple like ``params``, filled with zeros."""
+        return type(self.params)(*(be.zeros_like(p) for p in self.params))
+
+    def set_params(self, values: Any) -> None:
+        """Write values (tensors or arrays, in the order of the names) into the parameters."""
+        for name, param, value in zip(self.params._fields, self.params, values, strict=True):
+            value = be.float_tensor(value)
+            if tuple(be.shape(value)) != tuple(be.shape(param)):
+                raise ShapeError(
+                    f"parameter {name!r} of {self!r} has shape {tuple(be.shape(param))}, "
+                    f"got {tuple(be.shape(value))}"
+                )
+            param[:] = value
+
+    def _options_config(self) -> dict:
+        return {
+            "fixed_params": list(self.fixed_params),
+            "penalties": {n: p.get_config() for n, p in self.penalties.items()},
+            "constraints": {n: constraints.get_config(c) for n, c in self.constraints.items()},
+        }
+
+    def _set_options(self, config: Mapping) -> None:
+        self.set_fixed_params(config.get("fixed_params", ()))
+        for name, penalty in config.get("penalties", {}).items():
+            self.add_penalty({name: penalties.from_config(penalty)})
+        for name, constraint in config.get("constraints", {}).items():
+            self.add_constraint({name: constraints.from_config(constraint)})

@@ -1,0 +1,23 @@
+"""What is measured on validation minibatches, and the monitor that keeps what was measured."""
+
+from paysage.metrics.assessment import ModelAssessment
+from paysage.metrics.base import Metric
+from paysage.metrics.divergence import KLDivergence, ReverseKLDivergence
+from paysage.metrics.energy import EnergyCoefficient, HeatCapacity
+from paysage.metrics.monitor import ProgressMonitor, default_metrics
+from paysage.metrics.reconstruction import ReconstructionError
+from paysage.metrics.weights import WeightSparsity, WeightSquare
+
+__all__ = [
+    "EnergyCoefficient",
+    "HeatCapacity",
+    "KLDivergence",
+    "Metric",
+    "ModelAssessment",
+    "ProgressMonitor",
+    "ReconstructionError",
+    "ReverseKLDivergence",
+    "WeightSparsity",
+    "WeightSquare",
+    "default_metrics",
+]

@@ -1,0 +1,71 @@
+"""A minibatch, a model, and what the model makes of it: the material of every metric."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from paysage import backends as be
+from paysage.errors import ConfigError, ShapeError
+from paysage.samplers import SequentialMC
+
+
+class ModelAssessment:
+    """What metrics look at; each part is computed once, when the first metric asks for it.
+
+    Parameters
+    ----------
+    visible : tensor (B, V)
+        A validation minibatch.
+    model : BoltzmannMachine
+        The model that is measured.
+    fantasy_steps : int
+        Sweeps that the model's own chains run before they are looked at.
+    num_fantasy : int, optional
+        Number of those chains; as many as there are data rows unless said otherwise.
+
+    Raises
+    ------
+    ShapeError
+        `visible` is not a matrix.
+    ConfigError
+        `fantasy_steps` is negative or `num_fantasy` is not positive.
+    """
+
+    def __init__(
+        self,
+        visible: Any,
+        model: Any,
+        fantasy_steps: int = 10,
+        num_fantasy: int | None = None,
+    ) -> None:
+        if len(be.shape(visible)) != 2:
+            raise ShapeError(
+                f"ModelAssessment got visible units of shape {tuple(be.shape(visible))}, "
+                "expected (rows, visible units)"
+            )
+        if fantasy_steps < 0:
+            raise ConfigError(f"fantasy_steps is {fantasy_steps}, expected 0 or more")
+        if num_fantasy is not None and num_fantasy < 1:
+            raise ConfigError(f"num_fantasy is {num_fantasy}, expected 1 or more")
+        self.data = visible
+        self.model = model
+        self.fantasy_steps = fantasy_steps
+        self.num_fantasy = be.shape(visible)[0] if num_fantasy is None else num_fantasy
+
+    @cached_property
+    def model_state(self) -> Any:
+        """State of the model's own chains after `fantasy_steps` sweeps at beta = 1."""
+        return SequentialMC.generate_fantasy_state(
+            self.model, self.num_fantasy, self.fantasy_steps, beta_std=0.0
+        )
+
+    @property
+    def fantasy(self) -> Any:
+        """The same state under the name of its rows: fantasy particles."""
+        return self.model_state
+
+    @cached_property
+    def reconstructions(self) -> Any:
+        """The data after one sweep up and down, (B, V)."""
+        return self.model.compute_reconstructions(self.data).get_visible()

@@ -1,0 +1,243 @@
+"""The monitor of a training: measures, remembers, shows, and saves the models worth keeping."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from paysage import backends as be
+from paysage import plotting, storage
+from paysage.errors import ConfigError, DataError, DivergenceError, PaysageError
+from paysage.metrics.assessment import ModelAssessment
+from paysage.metrics.base import Metric
+from paysage.metrics.divergence import KLDivergence, ReverseKLDivergence
+from paysage.metrics.energy import EnergyCoefficient, HeatCapacity
+from paysage.metrics.reconstruction import ReconstructionError
+from paysage.metrics.savers import SaveBest, SaveEvery, epoch_filename
+from paysage.metrics.weights import WeightSparsity, WeightSquare
+
+
+def default_metrics() -> list[Metric]:
+    """The seven metrics of a training that names none, fresh ones at each call."""
+    return [
+        ReconstructionError(),
+        EnergyCoefficient(),
+        HeatCapacity(),
+        WeightSparsity(),
+        WeightSquare(),
+        KLDivergence(),
+        ReverseKLDivergence(),
+    ]
+
+
+class ProgressMonitor:
+    """Measures a model on the validation data and keeps what it measured.
+
+    Parameters
+    ----------
+    generator_metrics : list of Metric, optional
+        What is measured, in the order in which it is shown; the seven of `default_metrics`
+        unless said otherwise. The attribute of the same name is a plain list to append to.
+
+    Attributes
+    ----------
+    memory : list of OrderedDict
+        The metrics of each epoch that was recorded, by name.
+    epochs : list of int
+        The epochs they belong to.
+    """
+
+    def __init__(self, generator_metrics: Sequence[Metric] | None = None) -> None:
+        self.generator_metrics: list[Any] = (
+            default_metrics() if generator_metrics is None else list(generator_metrics)
+        )
+        self.memory: list[OrderedDict[str, float]] = []
+        self.epochs: list[int] = []
+        self._savers: list[SaveBest | SaveEvery] = []
+
+    def metric_names(self) -> list[str]:
+        """Names of the metrics, in order.
+
+        Raises
+        ------
+        ConfigError
+            Something in the list is not a metric, or two metrics have one name.
+        """
+        names: list[str] = []
+        for metric in self.generator_metrics:
+            _check_metric(metric)
+            if metric.name in names:
+                raise ConfigError(f"two metrics are named {metric.name}, expected different names")
+            names.append(metric.name)
+        return names
+
+    def evaluate(self, batch: Any, model: Any, fantasy_steps: int = 10) -> OrderedDict[str, float]:
+        """Measure the model on the validation minibatches.
+
+        A minibatch with fewer rows than the first is left out: metrics that compare samples
+        depend on how many rows there are, and their mean would mix two meanings.
+
+        Parameters
+        ----------
+        batch : Batch
+            Where the minibatches come from.
+        model : BoltzmannMachine
+            The model that is measured.
+        fantasy_steps : int
+            Sweeps of the model's own chains.
+
+        Returns
+        -------
+        OrderedDict
+            The mean of each metric over the minibatches, by name.
+
+        Raises
+        ------
+        PaysageError
+            A metric failed; the message has its name, the cause is chained, and an error of the
+            library keeps its kind.
+        DivergenceError
+            A metric is NaN or infinite.
+        DataError
+            There are no validation data.
+        """
+        names = self.metric_names()
+        if not names:
+            return OrderedDict()
+        for metric in self.generator_metrics:
+            metric.reset()
+        if self._measure_minibatches(batch, model, fantasy_steps) == 0:
+            raise DataError("no validation minibatch to measure, expected at least 1")
+        return OrderedDict(
+            (name, _finite_value(metric))
+            for name, metric in zip(names, self.generator_metrics, strict=True)
+        )
+
+    def _measure_minibatches(self, batch: Any, model: Any, fantasy_steps: int) -> int:
+        """Update every metric with every full minibatch; how many there were."""
+        rows, measured = 0, 0
+        for visible in batch.iterate("validate"):
+            rows = rows or be.shape(visible)[0]
+            if be.shape(visible)[0] < rows:
+                continue
+            assessment = ModelAssessment(visible, model, fantasy_steps)
+            for metric in self.generator_metrics:
+                _update(metric, assessment)
+            measured += 1
+        return measured
+
+    def record(self, epoch: int, metrics: dict[str, float], model: Any) -> None:
+        """Remember the metrics of an epoch, and save the model where that was asked for."""
+        self.memory.append(OrderedDict(metrics))
+        self.epochs.append(epoch)
+        for save in self._savers:
+            save(epoch, metrics, model)
+
+    def save_best(self, filename: str | Path, metric: str, extremum: str = "min") -> None:
+        """From now on, keep in `filename` the model of the epoch with the best value of a metric.
+
+        Parameters
+        ----------
+        filename : path
+            Overwritten at each improvement.
+        metric : str or Metric
+            The metric, or its name.
+        extremum : 'min' or 'max'
+            Which value is best.
+
+        Raises
+        ------
+        ConfigError
+            There is no such metric, or `extremum` is neither of the two.
+        StorageError
+            The folder cannot be written to.
+        """
+        name = metric if isinstance(metric, str) else getattr(metric, "name", metric)
+        if name not in self.metric_names():
+            raise ConfigError(
+                f"save_best got metric {name!r}, expected one of {self.metric_names()}"
+            )
+        saver = SaveBest(str(filename), name, extremum)
+        storage.check_writable(str(filename))
+        self._savers.append(saver)
+
+    def save_every(self, filename: str | Path, epoch_period: int = 1) -> None:
+        """From now on, keep the model of every `epoch_period`-th epoch in a file of its own.
+
+        Parameters
+        ----------
+        filename : path
+            '{epoch}' in it stands for the epoch; without it, '_epoch0005' is put before the suffix.
+        epoch_period : int
+            Number of epochs from one file to the next.
+
+        Raises
+        ------
+        ConfigError
+            The period is not a positive integer.
+        StorageError
+            The folder cannot be written to.
+        """
+        saver = SaveEvery(str(filename), epoch_period)
+        storage.check_writable(epoch_filename(str(filename), epoch_period))
+        self._savers.append(saver)
+
+    def show(self, metrics: dict[str, float]) -> None:
+        """Print one line a metric: '-ReconstructionError: 0.883955'."""
+        for name, value in metrics.items():
+            print(f"-{name}: {value:.6f}")
+
+    def plot_metrics(self, filename: str | Path | None = None, show: bool = True) -> Any:
+        """Draw each metric against the epoch.
+
+        Parameters
+        ----------
+        filename : path, optional
+            Where the picture is written, if anywhere.
+        show : bool
+            Whether it is put on the screen.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        return plotting.metric_curves(self.memory, epochs=self.epochs, filename=filename, show=show)
+
+
+def _check_metric(metric: Any) -> None:
+    """Refuse what is not an instance of a metric."""
+    if isinstance(metric, type):
+        raise ConfigError(
+            f"generator_metrics holds the class {metric.__name__}, expected an instance: "
+            f"{metric.__name__}()"
+        )
+    missing = [a for a in ("name", "update", "value", "reset") if not hasattr(metric, a)]
+    if missing:
+        raise ConfigError(
+            f"generator_metrics holds {metric!r}, which lacks {', '.join(missing)}; "
+            "expected metrics such as ReconstructionError()"
+        )
+
+
+def _update(metric: Any, assessment: ModelAssessment) -> None:
+    """Give one minibatch to one metric; what goes wrong gets the metric's name."""
+    try:
+        metric.update(assessment)
+    except Exception as error:
+        # Our own errors keep their kind, so that a caller can tell bad data from divergence.
+        kind = type(error) if isinstance(error, PaysageError) else PaysageError
+        raise kind(f"metric {metric.name} failed: {type(error).__name__}: {error}") from error
+
+
+def _finite_value(metric: Any) -> float:
+    """The value of a metric, refused where it is not a number one could act on."""
+    value = float(metric.value())
+    if not math.isfinite(value):
+        raise DivergenceError(
+            f"metric {metric.name} is {value}, expected a finite number: "
+            "the model's parameters have probably diverged, try a smaller learning rate"
+        )
+    return value

@@ -1,0 +1,35 @@
+"""How far the data are from what one sweep through the model makes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paysage import backends as be
+from paysage.errors import DataError
+from paysage.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from paysage.metrics.assessment import ModelAssessment
+
+
+class ReconstructionError(Metric):
+    """Root mean squared error of the reconstructions, in units of the data's standard deviation.
+
+    The variance is that of all entries of the minibatch about their one mean. A reconstruction
+    by that mean scores 1, one by the data themselves 0.
+    """
+
+    def measure(self, assessment: ModelAssessment) -> float:
+        """Square root of mean squared error over variance, of one minibatch.
+
+        Raises
+        ------
+        DataError
+            All entries of the minibatch are equal, so that there is no scale to compare with.
+        """
+        data = assessment.data
+        variance = float(be.var(data))
+        if variance == 0:
+            raise DataError("ReconstructionError got a minibatch of one value only, variance 0")
+        error = float(be.mean(be.square(data - assessment.reconstructions)))
+        return (error / variance) ** 0.5

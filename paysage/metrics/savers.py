@@ -1,0 +1,71 @@
+"""What the monitor does with a model after an epoch: keep the best one, or every so many."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from paysage.errors import ConfigError
+
+
+class SaveBest:
+    """Writes the model whenever a metric is better than in every epoch before.
+
+    Parameters
+    ----------
+    filename : str
+        Overwritten at each improvement.
+    metric : str
+        Name of the metric.
+    extremum : 'min' or 'max'
+        Which value is best.
+    """
+
+    def __init__(self, filename: str, metric: str, extremum: str) -> None:
+        if extremum not in ("min", "max"):
+            raise ConfigError(f"save_best got extremum {extremum!r}, expected 'min' or 'max'")
+        self.filename, self.metric = filename, metric
+        self._sign = 1.0 if extremum == "min" else -1.0
+        self._best = math.inf
+
+    def __call__(self, epoch: int, metrics: dict[str, float], model: Any) -> None:
+        """Write the model if this epoch is the best one so far."""
+        if self.metric not in metrics:
+            raise ConfigError(f"save_best expected metric '{self.metric}', got {list(metrics)}")
+        signed = self._sign * metrics[self.metric]
+        if signed < self._best:
+            model.save(self.filename)
+            self._best = signed
+
+
+class SaveEvery:
+    """Writes the model every so many epochs, each time to a file of its own.
+
+    Parameters
+    ----------
+    filename : str
+        Where, see `epoch_filename`.
+    period : int
+        Number of epochs from one file to the next.
+    """
+
+    def __init__(self, filename: str, period: int) -> None:
+        if not isinstance(period, int) or isinstance(period, bool) or period < 1:
+            raise ConfigError(
+                f"save_every got epoch_period={period!r}, expected an integer of 1 or more"
+            )
+        self.filename, self.period = filename, period
+
+    def __call__(self, epoch: int, metrics: dict[str, float], model: Any) -> None:
+        """Write the model if the period is over; the untrained model is not an epoch's."""
+        if epoch > 0 and epoch % self.period == 0:
+            model.save(epoch_filename(self.filename, epoch))
+
+
+def epoch_filename(filename: str, epoch: int) -> str:
+    """`filename` with the epoch in it: at '{epoch}', or as '_epoch0005' before the suffix."""
+    if "{epoch}" in filename:
+        return filename.replace("{epoch}", str(epoch))
+    path = Path(filename)
+    return str(path.with_name(f"{path.stem}_epoch{epoch:04d}{path.suffix}"))

@@ -1,0 +1,17 @@
+"""Boltzmann machines: layers joined by connections into a graph."""
+
+from paysage.models.boltzmann import BoltzmannMachine
+from paysage.models.gradient import ModelGradient
+from paysage.models.graph import Connection
+from paysage.models.initialize import glorot_normal, hinton, stddev
+from paysage.models.state import State
+
+__all__ = [
+    "BoltzmannMachine",
+    "Connection",
+    "ModelGradient",
+    "State",
+    "glorot_normal",
+    "hinton",
+    "stddev",
+]

@@ -1,0 +1,303 @@
+"""The Boltzmann machine: its topology, and the face of everything that can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from paysage import backends as be
+from paysage import storage
+from paysage.errors import ConfigError, ShapeError
+from paysage.layers import Layer, layer_from_config
+from paysage.models.gradient import GradientBuilder, ModelGradient
+from paysage.models.graph import Connection, chain, check_graph
+from paysage.models.initialize import initializer
+from paysage.models.state import State
+from paysage.models.sweep import UPDATES, Sweeps, update_hook
+
+Tensor = Any
+
+
+class BoltzmannMachine:
+    """An energy-based model on a graph of layers.
+
+    E(x) = Σ_i E_i(x_i) - Σ_c r(x_t)ᵀ W_c r(x_d), one term a layer and one a connection, and
+    p_β(x) ∝ exp(-β E(x)).
+
+    Parameters
+    ----------
+    layer_list : sequence of Layer
+        The visible layer first.
+    conn_list : sequence of Connection, optional
+        The graph; by default each layer is connected to the next one.
+
+    Raises
+    ------
+    ConfigError, ShapeError
+        If layers and connections do not fit one another.
+    """
+
+    def __init__(
+        self, layer_list: Sequence[Layer], conn_list: Sequence[Connection] | None = None
+    ) -> None:
+        self.layers = list(layer_list)
+        for layer in self.layers:
+            if not isinstance(layer, Layer):
+                raise ConfigError(f"layer_list takes layers, got {type(layer).__name__}")
+        if conn_list is None:
+            conn_list = chain(self.layers)
+        self.connections = list(conn_list)
+        check_graph(self.layers, self.connections)
+        self.sweeps = Sweeps(self.layers, self.connections)
+        self.clamped_sampling: list[int] = []
+
+    def __repr__(self) -> str:
+        return f"BoltzmannMachine({self.layers!r})"
+
+    @property
+    def num_layers(self) -> int:
+        """Number of layers, the visible one included."""
+        return len(self.layers)
+
+    def num_parameters(self) -> int:
+        """Number of scalars in all parameters of layers and weights."""
+        owners = [*self.layers, *(c.weights for c in self.connections)]
+        return sum(owner.num_parameters() for owner in owners)
+
+    def initialize(self, batch: Any, method: str = "hinton", **kwargs: Any) -> None:
+        """Give the parameters first values from the data.
+
+        Parameters
+        ----------
+        batch : Batch
+            Its training rows are read once.
+        method : 'hinton', 'glorot_normal' or 'stddev'
+        """
+        fill = initializer(method)
+        if batch.ncols != self.layers[0].num_units:
+            raise ShapeError(
+                f"the visible layer has {self.layers[0].num_units} units, "
+                f"the data have {batch.ncols} columns"
+            )
+        fill(batch, self, **kwargs)
+
+    # sampling
+
+    def set_clamped_sampling(self, clamped_sampling: Iterable[int]) -> None:
+        """Layers that sweeps leave alone when they are not told otherwise."""
+        self.clamped_sampling = self._clamped(clamped_sampling)
+
+    def _clamped(self, clamped: Iterable[int] | None) -> list[int]:
+        if clamped is None:
+            return self.clamped_sampling
+        clamped = list(clamped)
+        for i in clamped:
+            if i not in range(self.num_layers):
+                raise ConfigError(f"cannot clamp layer {i!r} of a machine of {self.num_layers}")
+        return clamped
+
+    def check_state(self, state: State) -> None:
+        """Raise a ShapeError unless the state has the layers and the widths of this machine."""
+        if len(state) != self.num_layers:
+            raise ShapeError(f"a state of {len(state)} layers does not fit {self!r}")
+        for layer, units in zip(self.layers, state, strict=True):
+            layer.check_units(units)
+
+    def update_state_(
+        self,
+        n: int,
+        state: State,
+        method: str = "markov_chain",
+        beta: Any = None,
+        clamped: Collection[int] | None = None,
+        callbacks: Iterable[Callable[[State], Any]] | None = None,
+    ) -> State:
+        """Sweep n times, changing the state in place; see ``markov_chain``."""
+        self.sweeps.run(n, state, update_hook(method), beta, self._clamped(clamped), callbacks or ())
+        return state
+
+    def _updated(self, n: int, state: State, method: str, beta: Any, callbacks: Any, clamped: Any):
+        self.check_state(state)
+        return self.update_state_(n, State.from_state(state), method, beta, clamped, callbacks)
+
+    def markov_chain(
+        self,
+        n: int,
+        state: State,
+        beta: Any = None,
+        callbacks: Iterable[Callable[[State], Any]] | None = None,
+        clamped: Collection[int] | None = None,
+    ) -> State:
+        """Gibbs sampling: n sweeps, odd layers first, then even, each drawn given its neighbours.
+
+        Parameters
+        ----------
+        n : int
+            Number of sweeps.
+        state : State
+            Where to start; it is not changed.
+        beta : float or tensor (B, 1), optional
+            Inverse temperature, of all rows or of each.
+        callbacks : iterable of functions of a State, optional
+            Called after each sweep.
+        clamped : collection of int, optional
+            Layers that stay as they are; by default those of ``set_clamped_sampling``.
+
+        Returns
+        -------
+        State
+        """
+        return self._updated(n, state, "markov_chain", beta, callbacks, clamped)
+
+    def mean_field_iteration(
+        self, n: int, state: State, beta: Any = None, callbacks: Any = None, clamped: Any = None
+    ) -> State:
+        """As ``markov_chain``, each layer set to its mean given its neighbours."""
+        return self._updated(n, state, "mean_field_iteration", beta, callbacks, clamped)
+
+    def deterministic_iteration(
+        self, n: int, state: State, beta: Any = None, callbacks: Any = None, clamped: Any = None
+    ) -> State:
+        """As ``markov_chain``, each layer set to its mode given its neighbours."""
+        return self._updated(n, state, "deterministic_iteration", beta, callbacks, clamped)
+
+    def compute_reconstructions(self, visible: Tensor, method: str = "markov_chain") -> State:
+        """Pass up from the visible units and sweep once, visible layer included.
+
+        Parameters
+        ----------
+        visible : tensor (B, V)
+        method : 'markov_chain', 'mean_field_iteration' or 'deterministic_iteration'
+        """
+        if method not in UPDATES:
+            update_hook(method)
+        start = State.from_visible(be.float_tensor(visible), self)
+        start[0] = be.copy_tensor(start[0])
+        return self.update_state_(1, start, method, clamped=())
+
+    # energies and gradients
+
+    def joint_energy(self, state: State) -> Tensor:
+        """Energy of each row of the state, (B,)."""
+        self.check_state(state)
+        seen = [layer.connected(u) for layer, u in zip(self.layers, state, strict=True)]
+        energy = sum(layer.energy(u) for layer, u in zip(self.layers, state, strict=True))
+        for c in self.connections:
+            energy = energy + c.weights.energy(seen[c.target_index], seen[c.domain_index])
+        return energy
+
+    def gradient(self, data_state: State, model_state: State) -> ModelGradient:
+        """Descent direction of -log likelihood plus penalties, averaged over rows.
+
+        Parameters
+        ----------
+        data_state, model_state : State
+            Samples of the positive and of the negative phase.
+        """
+        self.check_state(data_state)
+        self.check_state(model_state)
+        return GradientBuilder(self).compute(data_state, model_state)
+
+    def enforce_constraints(self) -> None:
+        """Apply the constraints of all parameters, in place."""
+        for owner in (*self.layers, *(c.weights for c in self.connections)):
+            owner.enforce_constraints()
+
+    def update_offsets(self, state: State) -> None:
+        """Move the running means of centered layers towards the means of the state.
+
+        Each neighbour takes the change of its field into its bias, so that the distribution of
+        the machine stays as it is (Montavon & Müller 2012; Melchior, Fischer & Wiskott 2016).
+        """
+        for i, layer in enumerate(self.layers):
+            if not layer.center:
+                continue
+            step = layer.offset_rate * (be.mean(state[i], axis=0) - layer.offset)
+            layer.offset[:] = layer.offset + step
+            seen = be.unsqueeze(layer.rescaled(step), axis=0)
+            for j, other in enumerate(self.layers):
+                for link in self.sweeps.links[j]:
+                    if link.neighbour == i:
+                        other.absorb_field_(be.flatten(link.input(seen)))
+
+    # copies and files
+
+    def get_config(self) -> dict:
+        """JSON-able description of layers, graph, penalties and constraints; no values."""
+        return {
+            "model_type": type(self).__name__,
+            "layers": [layer.get_config() for layer in self.layers],
+            "connections": [c.get_config() for c in self.connections],
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> BoltzmannMachine:
+        """Make the machine that ``get_config`` described; parameters have initial values."""
+        layers = [layer_from_config(c) for c in config["layers"]]
+        return cls(layers, [Connection.from_config(c) for c in config["connections"]])
+
+    def get_values(self) -> dict:
+        """Copies of all parameters and running means as NumPy arrays, in a tree like the graph."""
+
+        def arrays(owner: Any) -> dict:
+            return {n: be.to_numpy_array(be.copy_tensor(p)) for n, p in owner.params._asdict().items()}
+
+        return {
+            "layers": [arrays(layer) for layer in self.layers],
+            "offsets": [be.to_numpy_array(be.copy_tensor(k.offset)) for k in self.layers],
+            "weights": [arrays(c.weights) for c in self.connections],
+        }
+
+    def set_values(self, values: dict) -> None:
+        """Write what ``get_values`` returned into the parameters."""
+        for layer, params, offset in zip(
+            self.layers, values["layers"], values["offsets"], strict=True
+        ):
+            layer.set_params([params[name] for name in layer.get_param_names()])
+            layer.set_offset(offset)
+        for c, params in zip(self.connections, values["weights"], strict=True):
+            c.weights.set_params([params[name] for name in c.weights.get_param_names()])
+
+    def copy(self) -> BoltzmannMachine:
+        """A machine with the same configuration and values, sharing nothing with this one."""
+        twin = type(self).from_config(self.get_config())
+        twin.set_values(self.get_values())
+        twin.set_clamped_sampling(self.clamped_sampling)
+        return twin
+
+    def save(self, store: str | Path | Any) -> None:
+        """Write the machine to a file.
+
+        Parameters
+        ----------
+        store : path or open pandas.HDFStore
+            A path is written to a temporary name and renamed.
+
+        Raises
+        ------
+        StorageError
+            If the file cannot be written; what was there before is left as it was.
+        """
+        tree = {"config": self.get_config(), "values": self.get_values()}
+        storage.write_tree(store, tree, kind="model")
+
+    @classmethod
+    def from_saved(cls, store: str | Path | Any) -> BoltzmannMachine:
+        """Read a machine from a file that ``save`` wrote, to the last bit.
+
+        Parameters
+        ----------
+        store : path or open pandas.HDFStore
+
+        Raises
+        ------
+        StorageError
+            If the file is absent, truncated, damaged, of a newer schema, or not ours.
+        ConfigError
+            If it holds a layer whose class has not been imported.
+        """
+        tree = storage.read_tree(store, kind="model")
+        model = cls.from_config(tree["config"])
+        model.set_values(tree["values"])
+        return model

@@ -1,0 +1,104 @@
+"""The gradient of a machine: one tensor for each parameter, in the shape of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from paysage import backends as be
+from paysage.layers import Layer
+from paysage.models.state import State
+
+if TYPE_CHECKING:
+    from paysage.models.boltzmann import BoltzmannMachine
+
+Tensor = Any
+
+
+class ModelGradient:
+    """Descent direction of -log likelihood plus penalties.
+
+    Attributes
+    ----------
+    layers : list of named tuples
+        Like ``model.layers[i].params``.
+    weights : list of named tuples
+        Like ``model.connections[c].weights.params``.
+    """
+
+    def __init__(self, layers: list[Any], weights: list[Any]) -> None:
+        self.layers = layers
+        self.weights = weights
+
+    @classmethod
+    def zeros(cls, model: BoltzmannMachine) -> ModelGradient:
+        """A gradient of zeros."""
+        return cls(
+            [layer.zero_gradient() for layer in model.layers],
+            [c.weights.zero_gradient() for c in model.connections],
+        )
+
+    def leaves(self) -> Iterator[Tensor]:
+        """All tensors, layers first."""
+        for part in (*self.layers, *self.weights):
+            yield from part
+
+
+class GradientBuilder:
+    """Computes gradients from the states of the two phases, into memory of its own.
+
+    Parameters
+    ----------
+    model : BoltzmannMachine
+    """
+
+    def __init__(self, model: BoltzmannMachine) -> None:
+        self.model = model
+        self.result = ModelGradient.zeros(model)
+        self._scratch = [be.zeros(c.weights.shape) for c in model.connections]
+
+    def compute(self, data: State, sample: State) -> ModelGradient:
+        """⟨∂E/∂θ⟩_data - ⟨∂E/∂θ⟩_sample plus penalties; the result is overwritten by the next call.
+
+        Parameters
+        ----------
+        data, sample : State
+            States of the positive and of the negative phase; their numbers of rows may differ.
+        """
+        self._zero_fixed()
+        for i, layer in enumerate(self.model.layers):
+            if layer.trainable():
+                self._layer(i, layer, data, sample)
+        for c in range(len(self.model.connections)):
+            self._weights(c, data, sample)
+        return self.result
+
+    def _zero_fixed(self) -> None:
+        """A parameter that was fixed since the last call keeps no trace of an older gradient."""
+        owners = [*self.model.layers, *(c.weights for c in self.model.connections)]
+        for owner, part in zip(owners, [*self.result.layers, *self.result.weights], strict=True):
+            for name in owner.fixed_params:
+                getattr(part, name)[:] = 0.0
+
+    def _layer(self, i: int, layer: Layer, data: State, sample: State) -> None:
+        gradient = self.result.layers[i]
+        means = []
+        for state in (data, sample):
+            field = self.model.sweeps.field(state, i) if layer.gradient_needs_field else None
+            means.append(layer.energy_gradient(state[i], field))
+        for name in layer.trainable():
+            leaf = getattr(gradient, name)
+            leaf[:] = getattr(means[0], name)
+            leaf -= getattr(means[1], name)
+        layer.add_penalty_gradients_(gradient)
+
+    def _weights(self, c: int, data: State, sample: State) -> None:
+        connection = self.model.connections[c]
+        if not connection.weights.trainable():
+            return
+        ends = (connection.target_index, connection.domain_index)
+        seen = [self.model.layers[i].connected(s[i]) for s in (data, sample) for i in ends]
+        leaf = self.result.weights[c].matrix
+        # the energy's derivative by W is -r r^T: data minus sample is the gap sample - data of r r^T
+        be.moment_gap(*seen, out=leaf, scratch=self._scratch[c])
+        connection.weights.add_penalty_gradients_(self.result.weights[c])

@@ -1,0 +1,120 @@
+"""The graph of a machine: which layers are connected, by which weights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from paysage import backends as be
+from paysage.errors import ConfigError, ShapeError
+from paysage.layers import Layer, Weights, weights_from_config
+
+
+@dataclass
+class Connection:
+    """Weights between two layers: the energy has the term -r(x_target)ᵀ W r(x_domain).
+
+    Parameters
+    ----------
+    target_index, domain_index : int
+        Positions of the two layers in the machine; W has the shape (target, domain).
+    weights : Weights
+    target_gain, domain_gain : float
+        Factors on what the target, or the domain, receives through this connection. One, but
+        in the layerwise pretraining of deep machines, where the input of a layer
+        stands in for that of a neighbour not there yet (Salakhutdinov & Hinton 2009).
+    """
+
+    target_index: int
+    domain_index: int
+    weights: Weights
+    target_gain: float = 1.0
+    domain_gain: float = 1.0
+
+    def get_config(self) -> dict:
+        """JSON-able description."""
+        return {
+            "target_index": self.target_index,
+            "domain_index": self.domain_index,
+            "target_gain": self.target_gain,
+            "domain_gain": self.domain_gain,
+            "weights": self.weights.get_config(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> Connection:
+        """Make the connection that ``get_config`` described."""
+        return cls(**{**config, "weights": weights_from_config(config["weights"])})
+
+
+class Link(NamedTuple):
+    """A connection as seen from one of its layers."""
+
+    neighbour: int
+    weights: Weights
+    transposed: bool
+    """True where the neighbour is the domain, so that the input is r(neighbour) Wᵀ"""
+    gain: float
+
+    def input(self, seen: Any, out: Any = None) -> Any:
+        """What the layer receives: seen (B, neighbour) times the weights, (B, layer)."""
+        result = be.dot(seen, self.weights.W(trans=self.transposed), out=out)
+        if self.gain != 1.0:
+            result *= self.gain
+        return result
+
+
+def chain(layers: Sequence[Layer]) -> list[Connection]:
+    """Connect each layer to the next one."""
+    return [
+        Connection(i, i + 1, Weights((layers[i].num_units, layers[i + 1].num_units)))
+        for i in range(len(layers) - 1)
+    ]
+
+
+def check_graph(layers: Sequence[Layer], connections: Sequence[Connection]) -> None:
+    """Raise a named error unless layers and connections fit one another.
+
+    Raises
+    ------
+    ConfigError
+        For fewer than two layers, indices out of range, a layer connected to itself, a pair
+        connected twice, or a layer that no path joins to the visible one.
+    ShapeError
+        For weights whose shape is not that of their two layers.
+    """
+    if len(layers) < 2:
+        raise ConfigError(f"a Boltzmann machine needs at least two layers, got {len(layers)}")
+    pairs = set()
+    for c in connections:
+        ends = (c.target_index, c.domain_index)
+        if any(not 0 <= i < len(layers) for i in ends) or ends[0] == ends[1]:
+            raise ConfigError(f"a connection joins two of the layers 0..{len(layers) - 1}, got {ends}")
+        if frozenset(ends) in pairs:
+            raise ConfigError(f"layers {ends} are connected twice")
+        pairs.add(frozenset(ends))
+        shape = (layers[ends[0]].num_units, layers[ends[1]].num_units)
+        if c.weights.shape != shape:
+            raise ShapeError(f"layers {ends} need weights of shape {shape}, got {c.weights.shape}")
+    alone = set(range(len(layers))) - _reached(pairs)
+    if alone:
+        raise ConfigError(f"layers without a connection to the visible one: {sorted(alone)}")
+
+
+def _reached(pairs: Collection[frozenset[int]]) -> set[int]:
+    """Layers that a path of connections joins to the visible one."""
+    found, edge = {0}, {0}
+    while edge:
+        edge = set().union(*(pair for pair in pairs if pair & edge)) - found
+        found |= edge
+    return found
+
+
+def links_of(num_layers: int, connections: Sequence[Connection]) -> list[list[Link]]:
+    """For each layer the links to its neighbours."""
+    links: list[list[Link]] = [[] for _ in range(num_layers)]
+    for c in connections:
+        links[c.target_index].append(Link(c.domain_index, c.weights, True, c.target_gain))
+        links[c.domain_index].append(Link(c.target_index, c.weights, False, c.domain_gain))
+    return links

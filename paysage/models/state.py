@@ -1,0 +1,77 @@
+"""The state of a machine: the units of every layer, for a batch of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from paysage import backends as be
+from paysage.errors import ShapeError
+
+if TYPE_CHECKING:
+    from paysage.models.boltzmann import BoltzmannMachine
+
+Tensor = Any
+
+
+class State:
+    """Units of all layers: one tensor (B, n) a layer, the visible layer first.
+
+    Parameters
+    ----------
+    tensors : iterable of tensors
+        All with the same number of rows. They are held, not copied.
+    """
+
+    __slots__ = ("units",)
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        self.units = list(tensors)
+        rows = {tuple(be.shape(u))[0] for u in self.units}
+        if len(rows) != 1:
+            raise ShapeError(f"all layers of a state need the same number of rows, got {rows}")
+
+    @classmethod
+    def from_visible(cls, visible: Tensor, model: BoltzmannMachine) -> State:
+        """Visible units as given; every other layer the mean of a pass from the visible layer up.
+
+        Layers are set in the order of their distance from the visible one, given the neighbours
+        that are set already. A layer with further neighbours receives its input multiplied by
+        (all neighbours / neighbours set), in the place of what those would send
+        (Salakhutdinov & Hinton 2009).
+        """
+        model.layers[0].check_units(visible)
+        return model.sweeps.pass_up(model.sweeps.empty_state(visible))
+
+    @classmethod
+    def from_model(cls, batch_size: int, model: BoltzmannMachine) -> State:
+        """Each layer drawn on its own, as if it had no neighbours."""
+        return cls(layer.random(batch_size) for layer in model.layers)
+
+    @classmethod
+    def from_state(cls, state: State) -> State:
+        """A copy."""
+        return cls(be.copy_tensor(u) for u in state.units)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.units[index]
+
+    def __setitem__(self, index: int, units: Tensor) -> None:
+        self.units[index] = units
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.units)
+
+    def __repr__(self) -> str:
+        return f"State({[tuple(be.shape(u)) for u in self.units]})"
+
+    def get_visible(self) -> Tensor:
+        """Units of the visible layer, (B, V)."""
+        return self.units[0]
+
+    def batch_size(self) -> int:
+        """Number of rows B."""
+        return int(be.shape(self.units[0])[0])

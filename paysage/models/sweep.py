@@ -1,0 +1,117 @@
+"""The alternating update: each layer in turn is drawn (or set) given its neighbours.
+
+One sweep updates the odd layers first and then the even ones. Within a sweep each layer sees the
+newest units of its neighbours, so that drawing is Gibbs sampling on any graph of layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+from paysage import backends as be
+from paysage.errors import ConfigError
+from paysage.layers import Layer
+from paysage.models.graph import Connection, Link, links_of
+from paysage.models.state import State
+
+Tensor = Any
+
+#: name of an update of the model -> the layer's hook that it applies
+UPDATES = {
+    "markov_chain": "sample",
+    "mean_field_iteration": "mean",
+    "deterministic_iteration": "mode",
+}
+
+
+def update_hook(name: str) -> str:
+    """The layers' hook behind a named update; a ConfigError for an unknown name."""
+    if name not in UPDATES:
+        raise ConfigError(f"unknown update {name!r}; known: {', '.join(UPDATES)}")
+    return UPDATES[name]
+
+
+class Sweeps:
+    """Sweeps over a graph of layers. Owns the memory for fields, so that sweeps allocate nothing.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    connections : sequence of Connection
+    """
+
+    def __init__(self, layers: Sequence[Layer], connections: Sequence[Connection]) -> None:
+        self.layers = layers
+        self.links = links_of(len(layers), connections)
+        self.order = [*range(1, len(layers), 2), *range(0, len(layers), 2)]
+        self._scratch: dict[tuple[int, int, int], Tensor] = {}
+
+    def _buffer(self, i: int, rows: int, slot: int) -> Tensor:
+        key = (i, rows, slot)
+        if key not in self._scratch:
+            self._scratch[key] = be.zeros((rows, self.layers[i].num_units))
+        return self._scratch[key]
+
+    def field(self, state: State, i: int, links: Iterable[Link] | None = None) -> Tensor:
+        """The field that layer i receives from its neighbours, (B, n).
+
+        The tensor is scratch memory: it is valid until the next call for the same layer.
+        """
+        total = None
+        for link in self.links[i] if links is None else links:
+            seen = self.layers[link.neighbour].connected(state[link.neighbour])
+            # the first input is written to slot 0, which then gathers the others
+            buffer = self._buffer(i, int(be.shape(seen)[0]), 0 if total is None else 1)
+            part = link.input(seen, out=buffer)
+            if total is None:
+                total = part
+            else:
+                total += part
+        return total
+
+    def update(self, state: State, i: int, hook: str, beta: Any = None) -> None:
+        """Replace layer i of the state, in place, by a hook of the layer given its field."""
+        field = self.field(state, i)
+        state[i] = getattr(self.layers[i], hook)(field, beta, state[i])
+
+    def run(
+        self,
+        steps: int,
+        state: State,
+        hook: str,
+        beta: Any = None,
+        clamped: Collection[int] = (),
+        callbacks: Iterable[Callable[[State], Any]] = (),
+    ) -> None:
+        """Sweep ``steps`` times over the layers that are not clamped, changing the state."""
+        free = [i for i in self.order if i not in clamped]
+        for _ in range(steps):
+            for i in free:
+                self.update(state, i, hook, beta)
+            for callback in callbacks:
+                callback(state)
+
+    def empty_state(self, visible: Tensor) -> State:
+        """A state that holds these visible units, and zeros in every other layer."""
+        rows = int(be.shape(visible)[0])
+        return State([visible] + [be.zeros((rows, k.num_units)) for k in self.layers[1:]])
+
+    def pass_up(self, state: State) -> State:
+        """Set the layers above the visible one to their means, nearest first, in place."""
+        known = {0}
+        for i in self._outwards():
+            links = [link for link in self.links[i] if link.neighbour in known]
+            field = self.field(state, i, links)
+            if len(links) < len(self.links[i]):
+                field *= len(self.links[i]) / len(links)
+            state[i] = self.layers[i].mean(field, None, state[i])
+            known.add(i)
+        return state
+
+    def _outwards(self) -> list[int]:
+        """Layers but the visible one, nearest first (breadth first)."""
+        found = [0]
+        for i in found:
+            found += sorted({k.neighbour for k in self.links[i]} - set(found))
+        return found[1:]

@@ -1,0 +1,210 @@
+"""Rules by which a gradient moves the parameters, in place."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from paysage import backends as be
+from paysage import schedules
+from paysage.errors import ConfigError, ShapeError
+
+if TYPE_CHECKING:
+    from paysage.models import BoltzmannMachine, ModelGradient
+
+Tensor = Any
+
+
+def _fraction(name: str, value: float) -> float:
+    if not isinstance(value, Real) or not 0 <= value < 1:
+        raise ConfigError(f"{name} must be at least 0 and below 1, got {value!r}")
+    return float(value)
+
+
+class Optimizer:
+    """Base of the rules: the learning rate, and one set of slots a parameter.
+
+    Parameters
+    ----------
+    stepsize : Schedule or float
+        Learning rate of each epoch; constant at 0.001 by default.
+    tolerance : float
+        Training stops after an epoch in which no parameter moved by more than this.
+    """
+
+    #: number of tensors that the rule remembers for each parameter
+    num_slots: ClassVar[int] = 0
+
+    def __init__(self, stepsize: Any = None, tolerance: float = 1e-7) -> None:
+        if stepsize is None:
+            stepsize = schedules.Constant(initial=0.001)
+        elif isinstance(stepsize, Real):
+            stepsize = schedules.Constant(initial=float(stepsize))
+        elif not isinstance(stepsize, schedules.Schedule):
+            raise ConfigError(f"stepsize must be a number or a schedule, got {stepsize!r}")
+        self.stepsize = stepsize
+        self.tolerance = tolerance
+        self.lr: float | None = None
+        self.updates = 0
+        self._slots: dict[tuple, list[Tensor]] = {}
+
+    def update_lr(self) -> None:
+        """Take the next value of the schedule; called once an epoch."""
+        self.lr = float(next(self.stepsize))
+
+    def copy(self) -> Optimizer:
+        """A fresh rule with the same settings: schedule at its start, nothing remembered."""
+        twin = copy.copy(self)
+        twin.stepsize = self.stepsize.copy()
+        twin.reset()
+        return twin
+
+    def reset(self) -> None:
+        """Forget what was remembered and start the schedule anew."""
+        self.stepsize.reset()
+        self.lr, self.updates, self._slots = None, 0, {}
+
+    def update(self, model: BoltzmannMachine, gradient: ModelGradient) -> None:
+        """Move every parameter that is not fixed, then apply the constraints, in place."""
+        if self.lr is None:
+            self.update_lr()
+        self.updates += 1
+        owners = [*model.layers, *(c.weights for c in model.connections)]
+        parts = [*gradient.layers, *gradient.weights]
+        for i, (owner, part) in enumerate(zip(owners, parts, strict=True)):
+            for name in owner.trainable():
+                param, grad = getattr(owner.params, name), getattr(part, name)
+                self._step(param, grad, *self._slots_of((i, name), grad))
+            owner.enforce_constraints()
+
+    def _slots_of(self, key: tuple, grad: Tensor) -> list[Tensor]:
+        if key not in self._slots:
+            self._slots[key] = self._start(grad)
+        slots = self._slots[key]
+        if slots and tuple(be.shape(slots[0])) != tuple(be.shape(grad)):
+            raise ShapeError(
+                f"this optimizer has been training a parameter of shape {tuple(be.shape(slots[0]))}, "
+                f"got a gradient of shape {tuple(be.shape(grad))}: use a copy() for another model"
+            )
+        return slots
+
+    def _start(self, grad: Tensor) -> list[Tensor]:
+        """Slots of a parameter at its first gradient."""
+        return []
+
+    def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
+        raise NotImplementedError(f"{type(self).__name__} does not define _step()")
+
+
+class Gradient(Optimizer):
+    """Plain descent: θ ← θ - lr g."""
+
+    def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
+        be.descent_step_(param, grad, self.lr)
+
+
+class Momentum(Optimizer):
+    """Descent along m ← μ m + (1-μ) g, which starts at the first gradient.
+
+    Parameters
+    ----------
+    stepsize, tolerance
+        See ``Optimizer``.
+    momentum : float
+        μ, at least 0 and below 1.
+    """
+
+    def __init__(self, stepsize: Any = None, momentum: float = 0.9, tolerance: float = 1e-7) -> None:
+        super().__init__(stepsize, tolerance)
+        self.momentum = _fraction("momentum", momentum)
+
+    def _start(self, grad: Tensor) -> list[Tensor]:
+        return [be.copy_tensor(grad)]
+
+    def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
+        be.momentum_step_(param, grad, slots[0], self.lr, self.momentum)
+
+
+class RMSProp(Optimizer):
+    """θ ← θ - lr g / sqrt(EPSILON + v/(1-β)), v ← β v + (1-β) g², started at the first square.
+
+    Parameters
+    ----------
+    stepsize, tolerance
+        See ``Optimizer``.
+    mean_square_weight : float
+        β, at least 0 and below 1.
+    """
+
+    def __init__(
+        self, stepsize: Any = None, mean_square_weight: float = 0.9, tolerance: float = 1e-7
+    ) -> None:
+        super().__init__(stepsize, tolerance)
+        self.mean_square_weight = _fraction("mean_square_weight", mean_square_weight)
+
+    def _start(self, grad: Tensor) -> list[Tensor]:
+        return [be.square(grad)]
+
+    def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
+        decay = self.mean_square_weight
+        be.rmsprop_step_(param, grad, slots[0], self.lr, decay, 1 / (1 - decay), be.EPSILON)
+
+
+class ADAM(Optimizer):
+    """Adaptive moments (Kingma & Ba 2015), normalized by constants.
+
+    m ← β1 m + (1-β1) g and v ← β2 v + (1-β2) g², both started at the first gradient and its square;
+    θ ← θ - lr (m/(1-β1)) / sqrt(EPSILON + v/(1-β2)). At the defaults this step is
+    √(1-β2)/(1-β1) ≈ 0.316 of the textbook one.
+
+    Parameters
+    ----------
+    stepsize, tolerance
+        See ``Optimizer``.
+    mean_weight, mean_square_weight : float
+        β1 and β2, at least 0 and below 1.
+    bias_correction : bool
+        The textbook's rule instead: m and v start at zero and are divided by 1-β1ᵗ and 1-β2ᵗ
+        after t updates.
+    """
+
+    def __init__(
+        self,
+        stepsize: Any = None,
+        mean_weight: float = 0.9,
+        mean_square_weight: float = 0.999,
+        tolerance: float = 1e-7,
+        bias_correction: bool = False,
+    ) -> None:
+        super().__init__(stepsize, tolerance)
+        self.mean_weight = _fraction("mean_weight", mean_weight)
+        self.mean_square_weight = _fraction("mean_square_weight", mean_square_weight)
+        self.bias_correction = bool(bias_correction)
+
+    def _start(self, grad: Tensor) -> list[Tensor]:
+        if self.bias_correction:
+            return [be.zeros_like(grad), be.zeros_like(grad)]
+        return [be.copy_tensor(grad), be.square(grad)]
+
+    def _scales(self) -> tuple[float, float]:
+        power = self.updates if self.bias_correction else 1
+        return 1 / (1 - self.mean_weight**power), 1 / (1 - self.mean_square_weight**power)
+
+    def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
+        be.adam_step_(
+            param,
+            grad,
+            *slots,
+            self.lr,
+            self.mean_weight,
+            self.mean_square_weight,
+            *self._scales(),
+            be.EPSILON,
+        )
+
+
+gradient = Gradient
+momentum = Momentum
+rmsprop = RMSProp
+adam = ADAM

@@ -1,0 +1,210 @@
+"""What happens to a minibatch between the table and the model."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from paysage import backends as be
+from paysage.backends.contract import Tensor
+from paysage.errors import ConfigError, DataError
+from paysage.registry import Registry, decode_arguments, encode_arguments
+
+_registry = Registry("transformation")
+_BLOCK_ROWS = 4096
+_ANY = (-np.inf, np.inf)
+
+
+def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Let a function of one's own be stored and loaded as a transformation; use it as a decorator.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a tensor and bound arguments, gives a tensor. An attribute `domain`, the lowest and
+        the highest value that it can mean, makes `Transformation.check` refuse other data.
+    """
+    return _registry.add(function)
+
+
+@register
+def do_nothing(tensor: Tensor) -> Tensor:
+    """Give back the tensor."""
+    return tensor
+
+
+@register
+def scale(tensor: Tensor, denominator: Any = 1) -> Tensor:
+    """Divide by a number, or by one number a column."""
+    divisor = denominator if isinstance(denominator, int | float) else be.float_tensor(denominator)
+    return be.cast_float(tensor) / divisor
+
+
+@register
+def binarize_color(tensor: Tensor) -> Tensor:
+    """Grey values from 0 to 255 to 0 and 1, by rounding x / 255."""
+    # x / 255 >= 1/2 without the division; integers are compared with an integer, which is faster.
+    whole = be.dtype(tensor) in (be.Byte, be.Int, be.Long)
+    return be.cast_float(tensor >= (128 if whole else 127.5))
+
+
+binarize_color.domain = (0, 255)  # type: ignore[attr-defined]
+
+
+@register
+def l1_normalize(tensor: Tensor) -> Tensor:
+    """Scale each row so that its absolute values sum to one; a row of zeros stays."""
+    tensor = be.cast_float(tensor)
+    return tensor / _one_for_zero(be.tsum(be.tabs(tensor), axis=1, keepdims=True))
+
+
+@register
+def l2_normalize(tensor: Tensor) -> Tensor:
+    """Scale each row to Euclidean norm one; a row of zeros stays."""
+    tensor = be.cast_float(tensor)
+    return tensor / _one_for_zero(be.norm(tensor, axis=1, keepdims=True))
+
+
+def _one_for_zero(x: Tensor) -> Tensor:
+    return x + be.cast_float(be.equal(x, 0.0))
+
+
+@register
+def one_hot(data: Any, category_list: Sequence[Any]) -> Tensor:
+    """One column a category, with a one in the column of the category that an element is.
+
+    Parameters
+    ----------
+    data : (B,) or (B, n)
+        Elements of the category list.
+    category_list : sequence
+        K different categories, numbers or strings.
+
+    Returns
+    -------
+    tensor (B, K) or (B, n·K)
+        Each column of the data becomes K columns.
+    """
+    values = be.to_numpy_array(data)
+    categories = np.asarray(category_list)
+    if categories.dtype.kind in "biuf" and values.dtype.kind == "f":
+        categories = categories.astype(values.dtype)  # 0.1 in the precision of the data
+    if len(np.unique(categories)) != len(categories):
+        raise ConfigError(f"one_hot got a category twice: {list(category_list)}")
+    matches = values.reshape(len(values), -1, 1) == categories
+    unknown = ~matches.any(axis=-1)
+    if unknown.any():
+        row, column = np.argwhere(unknown)[0]
+        value = values.reshape(len(values), -1)[row, column]
+        raise DataError(
+            f"one_hot got {value!r} in row {row}; the categories are {list(category_list)}"
+        )
+    return be.float_tensor(matches.reshape(len(values), -1))
+
+
+class Transformation:
+    """A function of a minibatch with its arguments.
+
+    Parameters
+    ----------
+    function : callable, optional
+        Takes a tensor, then the arguments. Default: nothing is changed.
+    args : sequence, optional
+        Further positional arguments.
+    kwargs : dict, optional
+        Keyword arguments.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Tensor] | None = None,
+        args: Sequence[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        self.function = do_nothing if function is None else function
+        if not callable(self.function):
+            raise ConfigError(f"Transformation needs a function of a tensor; got {function!r}")
+        self.args = list(args or ())
+        self.kwargs = dict(kwargs or {})
+
+    def __repr__(self) -> str:
+        return f"Transformation({self.name})"
+
+    @property
+    def name(self) -> str:
+        """The name of the function."""
+        return getattr(self.function, "__name__", repr(self.function))
+
+    def compute(self, tensor: Tensor) -> Tensor:
+        """The transformed tensor."""
+        return self.function(tensor, *self.args, **self.kwargs)
+
+    def check(self, tensor: Any) -> None:
+        """Look through a whole table once for values that the function cannot mean.
+
+        Raises
+        ------
+        DataError
+            At the first NaN, infinity, or value outside of the function's `domain`.
+
+        Warns
+        -----
+        UserWarning
+            When grey values seem to have been scaled to [0, 1] before they are binarized.
+        """
+        table = np.atleast_1d(be.to_numpy_array(tensor))
+        if table.dtype.kind not in "biuf" or table.size == 0:
+            return
+        domain = getattr(self.function, "domain", _ANY)
+        highest = max(
+            self._check_rows(table[start : start + _BLOCK_ROWS], start, domain)
+            for start in range(0, len(table), _BLOCK_ROWS)
+        )
+        if self.function is binarize_color and 0 < highest <= 1:
+            warnings.warn(
+                f"binarize_color got no value above {highest:g}, all of which become 0; it expects "
+                "grey values from 0 to 255. Are the data scaled already?",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def _check_rows(self, rows: np.ndarray, start: int, domain: tuple[float, float]) -> float:
+        """The greatest of some values, of which the first is in row `start`; refuses bad ones."""
+        extremes = float(rows.min()), float(rows.max())  # NaN where any value is
+        if np.isfinite(extremes).all() and domain[0] <= extremes[0] and extremes[1] <= domain[1]:
+            return extremes[1]
+        good = np.isfinite(rows) & (rows >= domain[0]) & (rows <= domain[1])
+        place = np.argwhere(~good)[0]
+        where = f"row {start + place[0]}" + "".join(f", column {n}" for n in place[1:])
+        expected = "finite numbers" if domain == _ANY else f"from {domain[0]} to {domain[1]}"
+        raise DataError(
+            f"{self.name} got the value {rows[tuple(place)]} in {where}; expected {expected}"
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The name and the arguments of the function, as JSON values.
+
+        Raises
+        ------
+        ConfigError
+            When the function is not registered, or an argument is nothing that JSON can hold.
+        """
+        name = _registry.name_of(self.function)
+        if name is None:
+            raise ConfigError(
+                f"the transformation {self.function!r} is not registered and cannot be stored: "
+                "put @paysage.preprocess.register before its definition"
+            )
+        return encode_arguments(name, self.args, self.kwargs)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Transformation":
+        """The transformation that a configuration describes.
+
+        Raises
+        ------
+        ConfigError
+            When no function of that name is registered.
+        """
+        return cls(*decode_arguments(config, _registry))

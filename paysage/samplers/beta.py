@@ -1,0 +1,50 @@
+"""Inverse temperatures that wander about one, each chain's on its own."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from paysage import backends as be
+from paysage.errors import ConfigError
+
+Tensor = Any
+
+
+class AutoregressiveGammaSampler:
+    """A stationary autoregressive Gamma process for the inverse temperature of each chain.
+
+    With s = ``beta_std``, φ = ``beta_momentum`` and c = (1-φ) s²: β₀ ~ Gamma(1/s², s²),
+    z ~ Poisson(φ β / c), β' ~ Gamma(1/s² + z, c). The process has mean 1, standard deviation s
+    and autocorrelation φᵏ (Gouriéroux & Jasiak, J. Forecasting 25, 2006). Sampling driven by it
+    mixes better than at β = 1 (Fisher, Smith & Walsh, arXiv:1804.08682).
+
+    Parameters
+    ----------
+    beta_momentum : float
+        Autocorrelation φ, at least 0 and less than 1.
+    beta_std : float
+        Standard deviation s; with 0, β is one.
+    """
+
+    def __init__(self, beta_momentum: float = 0.9, beta_std: float = 0.6) -> None:
+        if not 0 <= beta_momentum < 1:
+            raise ConfigError(f"beta_momentum must be at least 0 and below 1, got {beta_momentum}")
+        if not 0 <= beta_std < math.inf:
+            raise ConfigError(f"beta_std must be finite and not negative, got {beta_std}")
+        self.beta_momentum = float(beta_momentum)
+        self.beta_std = float(beta_std)
+        self.beta: Tensor | None = None
+
+    def set_beta(self, num_chains: int) -> None:
+        """Draw the inverse temperatures of new chains from the stationary distribution."""
+        self.beta = be.beta_process_start(num_chains, self.beta_std) if self.beta_std else None
+
+    def update_beta(self) -> None:
+        """One step of the process, in place."""
+        if self.beta is not None:
+            be.beta_process_step_(self.beta, self.beta_momentum, self.beta_std)
+
+    def get_beta(self) -> Tensor | None:
+        """Inverse temperatures, (B, 1); None stands for one."""
+        return self.beta

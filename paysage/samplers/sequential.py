@@ -1,0 +1,119 @@
+"""Chains that are swept one step after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from paysage import backends as be
+from paysage import schedules
+from paysage.errors import ConfigError
+from paysage.models import BoltzmannMachine, State
+from paysage.models.sweep import update_hook
+from paysage.samplers.beta import AutoregressiveGammaSampler
+
+Tensor = Any
+
+#: below this temperature a unit takes its most probable value, to float32 accuracy
+MIN_TEMPERATURE = 1e-6
+
+
+class SequentialMC:
+    """Markov chains of a model, B of them in parallel, one state that is moved in place.
+
+    Parameters
+    ----------
+    model : BoltzmannMachine
+    mcsteps : int
+        Sweeps of an update.
+    clamped : iterable of int, optional
+        Layers that stay as they are.
+    updater : 'markov_chain', 'mean_field_iteration' or 'deterministic_iteration'
+    beta_momentum, beta_std : float
+        Of the process that each chain's inverse temperature follows, one step a sweep;
+        see ``AutoregressiveGammaSampler``.
+    schedule : Schedule or class of one, optional
+        Temperature by which the inverse temperature is divided, one value a sweep: falling
+        to zero it anneals the chains into a mode. Constant at one by default.
+    """
+
+    def __init__(
+        self,
+        model: BoltzmannMachine,
+        mcsteps: int = 1,
+        clamped: Iterable[int] | None = None,
+        updater: str = "markov_chain",
+        beta_momentum: float = 0.9,
+        beta_std: float = 0.6,
+        schedule: Any = schedules.Constant,
+    ) -> None:
+        update_hook(updater)
+        if not hasattr(mcsteps, "__index__") or mcsteps < 0:
+            raise ConfigError(f"mcsteps must be a whole number, zero or more, got {mcsteps!r}")
+        self.model = model
+        self.mcsteps = int(mcsteps)
+        self.clamped = None if clamped is None else list(clamped)
+        self.updater = updater
+        self.beta_sampler = AutoregressiveGammaSampler(beta_momentum, beta_std)
+        self.schedule = schedule() if isinstance(schedule, type) else schedule
+        self.state: State | None = None
+
+    @classmethod
+    def from_model(cls, model: BoltzmannMachine, batch_size: int, **kwargs: Any) -> SequentialMC:
+        """Chains that start with each layer drawn on its own."""
+        sampler = cls(model, **kwargs)
+        sampler.set_state(State.from_model(batch_size, model))
+        return sampler
+
+    @classmethod
+    def from_visible(cls, model: BoltzmannMachine, visible: Tensor, **kwargs: Any) -> SequentialMC:
+        """Chains that start at visible units (B, V)."""
+        sampler = cls(model, **kwargs)
+        sampler.set_state(State.from_visible(visible, model))
+        return sampler
+
+    @classmethod
+    def from_batch(cls, model: BoltzmannMachine, batch: Any, **kwargs: Any) -> SequentialMC:
+        """Chains that start at the first training minibatch."""
+        for visible in batch.iterate("train"):
+            return cls.from_visible(model, visible, **kwargs)
+        raise ConfigError("the batch has no training data to start the chains at")
+
+    @classmethod
+    def generate_fantasy_state(
+        cls, model: BoltzmannMachine, batch_size: int, steps: int, **kwargs: Any
+    ) -> State:
+        """Fantasy particles: the state of new chains after ``steps`` sweeps, B rows."""
+        sampler = cls.from_model(model, batch_size, **kwargs)
+        sampler.update_state(steps)
+        return sampler.get_state()
+
+    def set_state(self, state: State) -> None:
+        """Start at a copy of this state; the inverse temperatures start anew."""
+        self.model.check_state(state)
+        if self.state is not None and self.state.batch_size() == state.batch_size():
+            for mine, units in zip(self.state, state, strict=True):
+                mine[:] = units
+        else:
+            self.state = State.from_state(state)
+        self.beta_sampler.set_beta(state.batch_size())
+
+    def get_state(self) -> State:
+        """The state of the chains; a ConfigError before one was set."""
+        if self.state is None:
+            raise ConfigError("the sampler has no state yet: call set_state(state) first")
+        return self.state
+
+    def update_state(self, steps: int | None = None) -> None:
+        """Sweep ``steps`` times (``mcsteps`` by default), each at the next temperature."""
+        state = self.get_state()
+        for _ in range(self.mcsteps if steps is None else steps):
+            self.beta_sampler.update_beta()
+            self.model.update_state_(1, state, self.updater, self._beta(), self.clamped)
+
+    def _beta(self) -> Any:
+        beta, temperature = self.beta_sampler.get_beta(), next(self.schedule)
+        if temperature == 1.0:
+            return beta
+        cold = 1.0 / max(temperature, MIN_TEMPERATURE)
+        return cold if beta is None else be.float_scalar(cold) * beta

@@ -1,0 +1,126 @@
+"""Truth by enumeration: exact distributions of machines that are small enough to be summed.
+
+Layers whose states can be listed are enumerated; the others (Gaussian ones) are integrated in closed
+form given their neighbours, so no two of those may be connected.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from paysage import backends as be
+from paysage.errors import ConfigError
+from paysage.models import BoltzmannMachine, State
+
+Tensor = Any
+
+#: more joint states than this are refused
+MAX_STATES = 2**20
+
+
+class ExactMachine:
+    """The exact distribution of a small machine at an inverse temperature.
+
+    Attributes
+    ----------
+    states : State
+        Every joint state of the enumerated layers, one a row; zeros in the integrated layers.
+    log_weights : ndarray (num_states,), float64
+        -β E of each state, the integrated layers summed out.
+    log_partition : float
+        Logarithm of the partition function.
+    probabilities : ndarray (num_states,), float64
+        Of each state.
+
+    Raises
+    ------
+    ConfigError
+        For more than 2²⁰ joint states, or two connected layers that cannot be enumerated.
+    """
+
+    def __init__(self, model: BoltzmannMachine, beta: float = 1.0) -> None:
+        self.model = model
+        self.beta = float(beta)
+        self.listed = [i for i, layer in enumerate(model.layers) if layer.values is not None]
+        self._check()
+        self.states = self._enumerate()
+        self.log_weights = self._weigh(self.states)
+        top = self.log_weights.max()
+        self.log_partition = float(top + np.log(np.exp(self.log_weights - top).sum()))
+        self.probabilities = np.exp(self.log_weights - self.log_partition)
+
+    def _check(self) -> None:
+        layers = self.model.layers
+        for c in self.model.connections:
+            if {c.target_index, c.domain_index}.isdisjoint(self.listed):
+                raise ConfigError(
+                    f"{layers[c.target_index]!r} and {layers[c.domain_index]!r} are connected "
+                    "and neither can be enumerated"
+                )
+        size = float(np.prod([float(len(layers[i].values)) ** layers[i].num_units for i in self.listed]))
+        if size > MAX_STATES:
+            raise ConfigError(f"{self.model!r} has {size:.3g} joint states, at most {MAX_STATES} here")
+
+    def _enumerate(self) -> State:
+        per_layer = [all_states(self.model.layers[i]) for i in self.listed]
+        picks = np.indices([len(s) for s in per_layer]).reshape(len(per_layer), -1)
+        chosen = {i: s[p] for i, s, p in zip(self.listed, per_layer, picks, strict=True)}
+        rows = picks.shape[1]
+        return State(
+            be.float_tensor(chosen.get(i, np.zeros((rows, layer.num_units), np.float32)))
+            for i, layer in enumerate(self.model.layers)
+        )
+
+    def _weigh(self, state: State) -> np.ndarray:
+        """-β times the energy of the enumerated layers, plus log partitions of the others."""
+        layers = self.model.layers
+        total = np.zeros(state.batch_size())
+        for i, layer in enumerate(layers):
+            if i in self.listed:
+                total -= self.beta * _float64(layer.energy(state[i]))
+            else:
+                field = self.model.sweeps.field(state, i)
+                total += _float64(layer.conditional_log_partition(field, self.beta))
+        for c in self.model.connections:
+            t, d = c.target_index, c.domain_index
+            if t in self.listed and d in self.listed:
+                seen = layers[t].connected(state[t]), layers[d].connected(state[d])
+                total -= self.beta * _float64(c.weights.energy(*seen))
+        return total
+
+    def draw(self, num_rows: int, rng: np.random.Generator) -> State:
+        """Independent exact draws of all layers, (num_rows, n) each.
+
+        The enumerated layers are drawn by ``rng``, the others by the backend's generator.
+        """
+        rows = rng.choice(len(self.probabilities), size=num_rows, p=self.probabilities)
+        state = State(be.float_tensor(be.to_numpy_array(u)[rows]) for u in self.states)
+        for i in set(range(len(state))).difference(self.listed):
+            self.model.sweeps.update(state, i, "sample", self.beta)
+        return state
+
+    def index(self, state: State) -> np.ndarray:
+        """Position of each row's enumerated part in ``states``, (B,)."""
+        position = np.zeros(state.batch_size(), dtype=np.int64)
+        for i in self.listed:
+            values = np.asarray(self.model.layers[i].values)
+            for column in be.to_numpy_array(state[i]).T:
+                position = position * len(values) + np.abs(column[:, None] - values).argmin(axis=1)
+        return position
+
+    def expectation(self, per_state: Any) -> np.ndarray:
+        """Mean of a quantity given for each enumerated state, (num_states, ...)."""
+        return np.tensordot(self.probabilities, _float64(per_state), axes=1)
+
+
+def all_states(layer: Any) -> np.ndarray:
+    """Every state of a layer whose units take listed values, (num_states, n), last unit fastest."""
+    grid = itertools.product(layer.values, repeat=layer.num_units)
+    return np.array(list(grid), dtype=np.float32)
+
+
+def _float64(tensor: Tensor) -> np.ndarray:
+    return np.asarray(be.to_numpy_array(tensor), dtype=np.float64)

@@ -1,0 +1,294 @@
+import gzip
+import hashlib
+import importlib.util
+import os
+import struct
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paysage.errors import DataError, PaysageError, StorageError
+
+pytestmark = pytest.mark.backend_free
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "mnist" / "download_mnist.py"
+SHAPES = {
+    "train/images": (6, 2, 2),
+    "train/labels": (6,),
+    "test/images": (3, 2, 2),
+    "test/labels": (3,),
+}
+
+
+@pytest.fixture
+def script():
+    spec = importlib.util.spec_from_file_location("download_mnist", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def idx_files(script, monkeypatch):
+    """A data set of few and small images in the place of MNIST: contents by file name."""
+    rng = np.random.default_rng(3)
+    contents, parts = {}, []
+    for part in script.PARTS:
+        shape = SHAPES[part.key]
+        header = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
+        data = header + rng.integers(0, 256, shape, dtype=np.uint8).tobytes()
+        contents[part.file] = data
+        parts.append(part._replace(shape=shape, sha256=hashlib.sha256(data).hexdigest()))
+    monkeypatch.setattr(script, "PARTS", parts)
+    return contents
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A local server; `files` maps an address to (status, announced length, body)."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, length, body = self.server.files.get(self.path, (404, 0, b""))
+            self.send_response(status)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served.files = {}
+    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield served
+    served.shutdown()
+    thread.join()
+    served.server_close()
+
+
+def offer(server, mirror, contents):
+    for name, data in contents.items():
+        body = gzip.compress(data)
+        server.files[f"/{mirror}/{name}.gz"] = (200, len(body), body)
+
+
+def use_mirrors(script, server, monkeypatch, *names):
+    monkeypatch.setattr(
+        script, "MIRRORS", [f"http://127.0.0.1:{server.server_port}/{name}/" for name in names]
+    )
+
+
+def assert_written(path, contents):
+    assert os.listdir(path.parent) == [path.name]
+    for key, file in (
+        ("train/images", "train-images-idx3-ubyte"),
+        ("train/labels", "train-labels-idx1-ubyte"),
+        ("test/images", "t10k-images-idx3-ubyte"),
+        ("test/labels", "t10k-labels-idx1-ubyte"),
+    ):
+        values = pd.read_hdf(path, key=key).values
+        assert values.dtype == np.uint8
+        shape = SHAPES[key]
+        assert values.shape == (shape if len(shape) == 1 else (shape[0], 4))
+        assert contents[file].endswith(values.tobytes("C"))
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder / "mnist.h5"
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_from_a_folder(script, idx_files, tmp_path, out, suffix, capsys):
+    for name, data in idx_files.items():
+        (tmp_path / (name + suffix)).write_bytes(gzip.compress(data) if suffix else data)
+    assert script.main(["--from", str(tmp_path), "--out", str(out)]) == 0
+    assert_written(out, idx_files)
+    assert str(out) in capsys.readouterr().out
+
+
+def test_from_a_folder_that_lacks_a_file(script, idx_files, tmp_path, out):
+    with pytest.raises(StorageError, match="neither train-images-idx3-ubyte nor"):
+        script.from_folder(tmp_path, out)
+    assert os.listdir(out.parent) == []
+
+
+def test_the_tables_have_the_promised_types(script, idx_files, server, monkeypatch, out):
+    offer(server, "good", idx_files)
+    use_mirrors(script, server, monkeypatch, "good")
+    script.download(out)
+    assert isinstance(pd.read_hdf(out, "train/images"), pd.DataFrame)
+    assert isinstance(pd.read_hdf(out, "train/labels"), pd.Series)
+    with pd.HDFStore(out, "r") as store:  # what streaming needs
+        block = store.select("train/images", start=2, stop=4)
+    assert block.values.shape == (2, 4)
+
+
+def test_download(script, idx_files, server, monkeypatch, out):
+    offer(server, "good", idx_files)
+    use_mirrors(script, server, monkeypatch, "good")
+    assert script.main(["--out", str(out)]) == 0
+    assert_written(out, idx_files)
+
+
+def broken(kind, data):
+    body = gzip.compress(data)
+    return {
+        "absent": (404, 0, b""),
+        "server error": (500, 0, b""),
+        "cut off": (200, len(body), body[:-5]),
+        "short": (200, len(body) - 5, body[:-5]),
+        "page": (200, 6, b"<html>"),
+        "wrong contents": (200, *sized(gzip.compress(data[:-1] + bytes([data[-1] ^ 1])))),
+        "wrong header": (200, *sized(gzip.compress(b"\1" + data[1:]))),
+        "too long": (200, *sized(gzip.compress(data + b"\0" * 10**6))),
+    }[kind]
+
+
+def sized(body):
+    return len(body), body
+
+
+KINDS = {
+    "absent": "404",
+    "server error": "500",
+    "cut off": "got [0-9]+ bytes of [0-9]+",
+    "short": "not an intact gzip file",
+    "page": "not an intact gzip file",
+    "wrong contents": "SHA-256",
+    "wrong header": "IDX header",
+    "too long": "SHA-256",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_next_mirror_steps_in(script, idx_files, server, monkeypatch, out, kind):
+    offer(server, "bad", idx_files)
+    offer(server, "good", idx_files)
+    name = "train-images-idx3-ubyte"
+    server.files[f"/bad/{name}.gz"] = broken(kind, idx_files[name])
+    use_mirrors(script, server, monkeypatch, "bad", "good")
+    script.download(out)
+    assert_written(out, idx_files)
+
+
+@pytest.mark.parametrize(("kind", "message"), KINDS.items())
+def test_without_a_good_mirror_nothing_is_left(
+    script, idx_files, server, monkeypatch, out, kind, message, capsys
+):
+    offer(server, "bad", idx_files)
+    name = "t10k-images-idx3-ubyte"
+    server.files[f"/bad/{name}.gz"] = broken(kind, idx_files[name])
+    use_mirrors(script, server, monkeypatch, "bad", "gone")
+    with pytest.raises(StorageError, match=message) as caught:
+        script.download(out)
+    text = str(caught.value)
+    assert f"/bad/{name}.gz" in text
+    assert f"/gone/{name}.gz" in text
+    assert "--from FOLDER" in text
+    assert os.listdir(out.parent) == []
+    capsys.readouterr()
+    assert script.main(["--out", str(out)]) == 1
+    assert "no mirror delivered" in capsys.readouterr().err
+
+
+def test_a_mirror_that_does_not_answer(script, idx_files, monkeypatch, out):
+    monkeypatch.setattr(script, "MIRRORS", ["http://127.0.0.1:1/"])
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(StorageError, match=r"http://127\.0\.0\.1:1/train"):
+        script.download(out)
+
+
+def test_an_endless_download_is_given_up(script, idx_files, server, monkeypatch, out):
+    offer(server, "good", idx_files)
+    use_mirrors(script, server, monkeypatch, "good")
+    monkeypatch.setattr(script, "LARGEST_DOWNLOAD", 10)
+    with pytest.raises(StorageError, match="more than 10 bytes"):
+        script.download(out)
+
+
+def test_an_interrupted_download_leaves_nothing(script, idx_files, server, monkeypatch, out):
+    offer(server, "good", idx_files)
+    use_mirrors(script, server, monkeypatch, "good")
+    body, calls = script._body, []
+
+    def interrupted(url):
+        calls.append(url)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return body(url)
+
+    monkeypatch.setattr(script, "_body", interrupted)
+    assert script.main(["--out", str(out)]) == 130
+    assert len(calls) == 3
+    assert os.listdir(out.parent) == []
+
+
+def test_an_unwritable_place_is_told_before_the_download(script, idx_files, monkeypatch, tmp_path):
+    monkeypatch.setattr(script, "_body", lambda url: pytest.fail("downloaded"))
+    with pytest.raises(StorageError, match="existing, writable folder"):
+        script.download(tmp_path / "none" / "mnist.h5")
+
+
+def test_a_good_file_is_left_alone_unless_forced(
+    script, idx_files, server, monkeypatch, out, capsys
+):
+    offer(server, "good", idx_files)
+    use_mirrors(script, server, monkeypatch, "good")
+    script.download(out)
+    before = out.stat().st_ino
+    assert script.main(["--out", str(out)]) == 0
+    assert "there already" in capsys.readouterr().out
+    assert out.stat().st_ino == before
+    assert script.main(["--out", str(out), "--force"]) == 0
+    assert out.stat().st_ino != before
+    assert_written(out, idx_files)
+
+
+@pytest.mark.parametrize("damage", ["text", "a pixel", "a key"])
+def test_another_file_is_neither_taken_nor_replaced(
+    script, idx_files, server, monkeypatch, out, damage, capsys
+):
+    offer(server, "good", idx_files)
+    use_mirrors(script, server, monkeypatch, "good")
+    script.download(out)
+    if damage == "text":
+        out.write_text("not HDF5")
+    else:
+        with pd.HDFStore(out, "a") as store:
+            images = store.select("test/images").copy()
+            images.iloc[0, 0] ^= 1
+            store.remove("test/images")
+            if damage == "a pixel":
+                store.put("test/images", images, track_times=False)
+    before = out.read_bytes()
+    assert script.main(["--out", str(out)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert out.read_bytes() == before
+
+
+def test_the_known_data_set_is_that_of_lecun(script):
+    assert [part.shape for part in script.PARTS] == [
+        (60000, 28, 28),
+        (60000,),
+        (10000, 28, 28),
+        (10000,),
+    ]
+    assert all(mirror.startswith("https://") for mirror in script.MIRRORS)
+    assert len(script.MIRRORS) >= 2
+
+
+def test_errors_are_named(script, idx_files):
+    part = script.PARTS[0]
+    with pytest.raises(DataError, match="IDX header"):
+        script._array(part, b"", "nothing")
+    assert issubclass(DataError, PaysageError)

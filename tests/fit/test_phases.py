@@ -1,0 +1,141 @@
+"""The two phases of a training step: where they start, what they leave for the gradient."""
+
+import numpy as np
+import pytest
+import stationarity
+from machines import array, arrays, build, pair, random_state, skip, twin
+
+from paysage import backends as be
+from paysage import fit
+from paysage.fit import Phases
+from paysage.models import State
+from paysage.testing import ExactMachine
+
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def deep():
+    return build("BBB", (4, 3, 3), seed=2, scale=1.5)
+
+
+def data_of(model, rows=10):
+    return random_state(model, rows)[0]
+
+
+@pytest.mark.parametrize("make", [lambda: pair("BB"), lambda: pair("BG"), lambda: pair("GB"), deep])
+def test_the_positive_phase_keeps_the_data_and_ends_at_the_mean_of_the_last_layer(make):
+    model = make()
+    phases = Phases(model, 5, mcsteps=2)
+    for rows in (10, 4, 10):
+        visible = data_of(model, rows)
+        before = array(visible)
+        state = phases.positive_state(visible)
+        np.testing.assert_array_equal(array(state[0]), before)
+        np.testing.assert_array_equal(array(visible), before)
+        last = len(state) - 1
+        np.testing.assert_allclose(array(state[last]), twin(model).mean(arrays(state), last), **CLOSE)
+    if last == 2:
+        assert set(np.unique(array(state[1]))) <= {0.0, 1.0}, "inner layers are drawn"
+
+
+def test_positive_chains_sample_the_posterior_of_the_inner_layer():
+    model = deep()
+    visible = np.array([1.0, 0.0, 1.0, 1.0])
+    rows = be.float_tensor(np.tile(visible, (20000, 1)))
+    state = Phases(model, 5, mcsteps=30).positive_state(rows)
+    inner = twin(model).probabilities({0: visible}).reshape(8, 8).sum(axis=1)
+    position = array(state[1]) @ [4, 2, 1]
+    assert stationarity.chi_square(position.astype(int), inner) > 1e-4
+
+
+@pytest.mark.parametrize("make", [lambda: build("BB", (6, 5), seed=1), deep, skip])
+def test_persistent_chains_that_are_at_the_exact_distribution_stay_there(make):
+    """The mean that the gradient gets for the last layer must not enter the chain."""
+    model = make()
+    exact = ExactMachine(model)
+    start = exact.draw(20000, np.random.default_rng(3))
+    phases = Phases(model, 20000, beta_std=0.0)
+    phases.negative.set_state(start)
+    for _ in range(4):
+        state = phases.negative_state()
+    last = len(state) - 1
+    np.testing.assert_allclose(array(state[last]), twin(model).mean(arrays(state), last), **CLOSE)
+    # of the layers that are drawn: sum the probabilities over the last one, which runs fastest
+    size = 2 ** model.layers[last].num_units
+    wanted = twin(model).probabilities().reshape(-1, size).sum(axis=1)
+    drawn = np.hstack(arrays(state)[:last])
+    position = drawn @ 2.0 ** np.arange(drawn.shape[1])[::-1]
+    assert stationarity.chi_square(position.astype(int), wanted) > 1e-4
+
+
+def test_persistent_chains_go_on_from_where_they_were():
+    model = build("BB", (6, 5), seed=1)
+    phases = Phases(model, 200)
+    be.set_seed(1)
+    phases.negative_state()
+    before = State.from_state(phases.negative.get_state())
+    kept = be.get_random_state()
+    found = arrays(phases.negative_state())
+    be.set_random_state(kept)
+    wanted = model.markov_chain(1, before, phases.negative.beta_sampler.get_beta())
+    assert found[0].shape == arrays(wanted)[0].shape == (200, 6)
+    # one sweep moves some units, not all
+    assert 0 < np.abs(found[0] - arrays(before)[0]).mean() < 0.5
+
+
+def test_contrastive_divergence_restarts_at_the_minibatch(monkeypatch):
+    model = deep()
+    phases = Phases(model, 5)
+    starts = []
+    proper = phases.negative.update_state
+    monkeypatch.setattr(
+        phases.negative,
+        "update_state",
+        lambda steps=None: (starts.append(arrays(phases.negative.state)), proper(steps))[1],
+    )
+    for rows in (10, 4, 10):
+        visible = data_of(model, rows)
+        fit.cd(visible, phases)
+        for a, b in zip(starts[-1], arrays(State.from_visible(visible, model)), strict=True):
+            np.testing.assert_allclose(a, b, **CLOSE)
+
+
+def test_persistent_chains_do_not_restart(monkeypatch):
+    model = deep()
+    phases = Phases(model, 5)
+    monkeypatch.setattr(phases, "restart_at", None)
+    fit.pcd(data_of(model), phases)
+    assert phases.negative.state.batch_size() == 5
+
+
+def test_the_gradient_is_the_models_gradient_of_the_two_states():
+    model = deep()
+    phases = Phases(model, 7)
+    data, sample = phases.positive_state(data_of(model)), phases.negative_state()
+    wanted = model.gradient(data, sample)
+    found = phases.gradient(data, sample)
+    for a, b in zip(found.leaves(), wanted.leaves(), strict=True):
+        np.testing.assert_array_equal(array(a), array(b))
+
+
+def test_clamping_of_the_model_does_not_reach_into_training():
+    model = pair("BB")
+    model.set_clamped_sampling([0, 1])
+    phases = Phases(model, 200)
+    before = arrays(phases.negative.state)
+    after = arrays(phases.negative_state())
+    assert not np.array_equal(before[0], after[0])
+
+
+def test_the_gradient_of_pcd_is_unbiased_at_the_exact_distribution():
+    """Chains at the model's distribution and data drawn from it: the gradient is noise about zero."""
+    model = deep()
+    exact = ExactMachine(model)
+    rng = np.random.default_rng(4)
+    phases = Phases(model, 20000, mcsteps=20, beta_std=0.0)
+    phases.negative.set_state(exact.draw(20000, rng))
+    gradient = fit.pcd(exact.draw(20000, rng)[0], phases)
+    # each entry is a difference of two means of 20000 numbers between 0 and 1: deviation at most
+    # 0.5 sqrt(2/20000) = 0.005; 5 sigma
+    for leaf in gradient.leaves():
+        assert np.abs(array(leaf)).max() < 5 * 0.005

@@ -1,0 +1,234 @@
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paysage import backends as be
+from paysage.errors import ConfigError, DataError, DivergenceError, PaysageError, StorageError
+from paysage.metrics import Metric, ProgressMonitor, ReconstructionError
+
+
+class Table:
+    """A batch of given validation minibatches."""
+
+    def __init__(self, *sizes):
+        self.minibatches = [be.float_tensor(np.full((n, 2), float(n))) for n in sizes]
+
+    def iterate(self, mode):
+        assert mode == "validate"
+        yield from self.minibatches
+
+
+class Notebook:
+    """A model that writes down the names under which it was saved."""
+
+    def __init__(self):
+        self.saved = []
+
+    def save(self, path):
+        self.saved.append(path)
+
+
+class Rows(Metric):
+    def measure(self, assessment):
+        return be.shape(assessment.data)[0]
+
+
+class First(Metric):
+    def measure(self, assessment):
+        return float(assessment.data[0, 0])
+
+
+class Failing(Metric):
+    def measure(self, assessment):
+        raise KeyError("weights")
+
+
+class Picky(Metric):
+    def measure(self, assessment):
+        raise DataError("got 1 row, expected 6")
+
+
+class Infinite(Metric):
+    def measure(self, assessment):
+        return float("inf")
+
+
+class Steps(Metric):
+    def measure(self, assessment):
+        return assessment.fantasy_steps
+
+
+def test_default_metrics_are_not_shared():
+    one, other = ProgressMonitor(), ProgressMonitor()
+    one.generator_metrics.append(Rows())
+    assert len(other.generator_metrics) == 7
+    assert not set(map(id, one.generator_metrics)) & set(map(id, other.generator_metrics))
+
+
+def test_the_list_given_is_not_the_one_kept():
+    mine = [Rows()]
+    ProgressMonitor(mine).generator_metrics.append(First())
+    assert len(mine) == 1
+
+
+def test_evaluate_averages_in_order():
+    monitor = ProgressMonitor([Rows()])
+    monitor.generator_metrics.append(Steps())
+    measured = monitor.evaluate(Table(4, 4, 4), model=None, fantasy_steps=3)
+    assert measured == OrderedDict([("Rows", 4.0), ("Steps", 3.0)])
+    assert list(measured) == ["Rows", "Steps"]
+
+
+def test_evaluate_starts_anew_each_time():
+    monitor = ProgressMonitor([First()])
+    assert monitor.evaluate(Table(4), None)["First"] == 4.0
+    assert monitor.evaluate(Table(2), None)["First"] == 2.0
+
+
+def test_partial_last_minibatch_is_left_out():
+    assert ProgressMonitor([First()]).evaluate(Table(4, 4, 1), None)["First"] == 4.0
+
+
+def test_partial_minibatch_counts_when_it_is_the_only_one():
+    assert ProgressMonitor([First()]).evaluate(Table(3), None)["First"] == 3.0
+
+
+def test_no_validation_data():
+    with pytest.raises(DataError, match="no validation minibatch"):
+        ProgressMonitor([First()]).evaluate(Table(), None)
+
+
+def test_no_metrics_need_no_data():
+    assert ProgressMonitor([]).evaluate(Table(), None) == OrderedDict()
+
+
+def test_a_failing_metric_is_named():
+    with pytest.raises(PaysageError, match="metric Failing failed: KeyError: 'weights'") as caught:
+        ProgressMonitor([Rows(), Failing()]).evaluate(Table(2), None)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_an_error_of_the_library_keeps_its_kind():
+    with pytest.raises(DataError, match=r"metric Picky failed: .*expected 6"):
+        ProgressMonitor([Picky()]).evaluate(Table(2), None)
+
+
+def test_a_metric_that_is_not_finite_is_named():
+    with pytest.raises(DivergenceError, match="metric Infinite is inf"):
+        ProgressMonitor([Infinite()]).evaluate(Table(2), None)
+
+
+def test_a_class_is_refused():
+    monitor = ProgressMonitor()
+    monitor.generator_metrics.append(Rows)
+    with pytest.raises(ConfigError, match=r"expected an instance: Rows\(\)"):
+        monitor.evaluate(Table(2), None)
+
+
+def test_what_is_no_metric_is_refused():
+    with pytest.raises(ConfigError, match="'Rows', which lacks name, update, value, reset"):
+        ProgressMonitor(["Rows"]).evaluate(Table(2), None)
+
+
+def test_two_metrics_of_one_name():
+    with pytest.raises(ConfigError, match="two metrics are named Rows"):
+        ProgressMonitor([Rows(), Rows()]).evaluate(Table(2), None)
+
+
+def recorded(monitor, values, start=0):
+    """Record the values, epoch after epoch; the names saved under."""
+    model = Notebook()
+    for epoch, value in enumerate(values, start):
+        monitor.record(epoch, OrderedDict(First=value), model)
+    return model.saved
+
+
+def test_memory_holds_one_dict_an_epoch():
+    monitor = ProgressMonitor([First()])
+    recorded(monitor, [2.0, 3.0], start=1)
+    assert monitor.memory == [OrderedDict(First=2.0), OrderedDict(First=3.0)]
+    assert monitor.epochs == [1, 2]
+
+
+def test_memory_is_a_copy():
+    monitor, metrics = ProgressMonitor([First()]), OrderedDict(First=1.0)
+    monitor.record(1, metrics, Notebook())
+    metrics["First"] = 2.0
+    assert monitor.memory[0]["First"] == 1.0
+
+
+@pytest.mark.parametrize("extremum, times", [("min", 3), ("max", 2)])
+def test_save_best_saves_each_improvement(tmp_path, extremum, times):
+    monitor = ProgressMonitor([First()])
+    monitor.save_best(tmp_path / "best.h5", "First", extremum)
+    saved = recorded(monitor, [2.0, 2.0, 3.0, 1.0, 1.5, 0.5])
+    assert saved == [str(tmp_path / "best.h5")] * times
+
+
+def test_save_best_takes_the_metric_itself(tmp_path):
+    monitor = ProgressMonitor([First()])
+    monitor.save_best(tmp_path / "best.h5", monitor.generator_metrics[0])
+    assert len(recorded(monitor, [1.0])) == 1
+
+
+def test_save_best_registers_at_once_or_not_at_all(tmp_path):
+    monitor = ProgressMonitor([First()])
+    with pytest.raises(ConfigError, match=r"got metric 'Last', expected one of \['First'\]"):
+        monitor.save_best(tmp_path / "best.h5", "Last", "min")
+    with pytest.raises(ConfigError, match="got extremum 'least', expected 'min' or 'max'"):
+        monitor.save_best(tmp_path / "best.h5", "First", "least")
+    with pytest.raises(StorageError):
+        monitor.save_best(tmp_path / "nowhere" / "best.h5", "First", "min")
+    assert recorded(monitor, [1.0]) == []
+
+
+def test_save_best_misses_a_metric_that_went_away(tmp_path):
+    monitor = ProgressMonitor([First()])
+    monitor.save_best(tmp_path / "best.h5", "First")
+    with pytest.raises(ConfigError, match="expected metric 'First'"):
+        monitor.record(1, OrderedDict(Other=1.0), Notebook())
+
+
+def test_save_every_numbers_its_files(tmp_path):
+    monitor = ProgressMonitor([First()])
+    monitor.save_every(tmp_path / "model.h5", epoch_period=2)
+    names = [Path(path).name for path in recorded(monitor, [1.0] * 6)]
+    assert names == ["model_epoch0002.h5", "model_epoch0004.h5"]
+
+
+def test_save_every_fills_in_the_epoch(tmp_path):
+    monitor = ProgressMonitor([First()])
+    monitor.save_every(str(tmp_path / "{epoch}-model.h5"))
+    names = [Path(path).name for path in recorded(monitor, [1.0] * 3)]
+    assert names == ["1-model.h5", "2-model.h5"]
+
+
+def test_save_every_registers_at_once_or_not_at_all(tmp_path):
+    monitor = ProgressMonitor([First()])
+    with pytest.raises(ConfigError, match="epoch_period=0"):
+        monitor.save_every(tmp_path / "model.h5", 0)
+    with pytest.raises(StorageError):
+        monitor.save_every(tmp_path / "nowhere" / "model.h5")
+    assert recorded(monitor, [1.0, 1.0]) == []
+
+
+def test_show_prints_the_lines(capsys):
+    ProgressMonitor().show(OrderedDict(ReconstructionError=0.8839551, HeatCapacity=12.0))
+    assert capsys.readouterr().out == "-ReconstructionError: 0.883955\n-HeatCapacity: 12.000000\n"
+
+
+def test_plot_metrics_writes_a_picture(tmp_path):
+    pytest.importorskip("matplotlib")
+    monitor = ProgressMonitor([First()])
+    recorded(monitor, [3.0, 2.0], start=1)
+    figure = monitor.plot_metrics(filename=tmp_path / "curves.png", show=False)
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+    assert list(figure.axes[0].lines[0].get_xdata()) == [1, 2]
+
+
+def test_plot_metrics_without_memory():
+    pytest.importorskip("matplotlib")
+    with pytest.raises(DataError, match="got no metrics"):
+        ProgressMonitor([ReconstructionError()]).plot_metrics(show=False)

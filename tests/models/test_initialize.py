@@ -1,0 +1,190 @@
+"""First guesses of the parameters from the data."""
+
+import numpy as np
+import pytest
+from machines import array, build
+from scipy import stats
+
+from paysage import backends as be
+from paysage import constraints, models
+from paysage.batch import in_memory_batch
+from paysage.errors import ConfigError, ShapeError
+from paysage.layers import BernoulliLayer, GaussianLayer, Weights
+from paysage.models import BoltzmannMachine, Connection
+
+METHODS = ["hinton", "glorot_normal", "stddev"]
+V, H = 40, 60
+
+
+def binary_batch(rows=500):
+    rng = np.random.default_rng(0)
+    data = (rng.random((rows, V)) < np.linspace(0, 1, V)).astype(np.float32)
+    return data, in_memory_batch(data, 64, train_fraction=0.8)
+
+
+def real_batch(rows=500):
+    rng = np.random.default_rng(0)
+    data = (rng.normal(size=(rows, V)) * np.linspace(0, 3, V) + np.arange(V)).astype(np.float32)
+    return data, in_memory_batch(data, 64, train_fraction=0.8)
+
+
+def fresh(visible=BernoulliLayer, hidden=BernoulliLayer, **kwargs):
+    return BoltzmannMachine([visible(V, **kwargs), hidden(H, **kwargs)])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bernoulli_visible_biases_are_the_logits_of_the_training_means(method):
+    data, batch = binary_batch()
+    model = fresh()
+    model.initialize(batch, method=method)
+    mean = data[:400].astype(np.float64).mean(axis=0)
+    loc = array(model.layers[0].params.loc)
+    assert np.isfinite(loc).all()  # the first column is never on, the last always
+    np.testing.assert_allclose(1 / (1 + np.exp(-loc)), mean, atol=1e-6)
+    assert not array(model.layers[1].params.loc).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gaussian_visible_moments_with_the_variance_shrunk_towards_one(method):
+    data, batch = real_batch()
+    model = fresh(GaussianLayer)
+    model.initialize(batch, method=method)
+    train = data[:400].astype(np.float64)
+    np.testing.assert_allclose(array(model.layers[0].params.loc), train.mean(axis=0), rtol=1e-5)
+    var = np.exp(array(model.layers[0].params.log_var))
+    np.testing.assert_allclose(var, 0.99 * train.var(axis=0) + 0.01, rtol=1e-5)
+
+
+def weights_of(method, batch, **kwargs):
+    model = fresh(**kwargs)
+    model.initialize(batch, method=method)
+    return array(model.connections[0].weights.W())
+
+
+@pytest.mark.parametrize(
+    "method, deviation", [("hinton", 0.01), ("glorot_normal", np.sqrt(2 / (V + H)))]
+)
+def test_weights_are_normal_with_the_deviation_of_the_method(method, deviation):
+    standard = weights_of(method, binary_batch()[1]).ravel() / deviation
+    assert stats.kstest(standard, "norm").pvalue > 1e-6
+
+
+def test_stddev_scales_the_rows_of_glorot_by_the_deviation_of_the_data():
+    data, batch = real_batch()
+    be.set_seed(5)
+    glorot = weights_of("glorot_normal", batch, visible=GaussianLayer)
+    be.set_seed(5)
+    scaled = weights_of("stddev", batch, visible=GaussianLayer)
+    deviation = data[:400].astype(np.float64).std(axis=0)
+    np.testing.assert_allclose(scaled, glorot * deviation[:, None], rtol=1e-5, atol=1e-7)
+
+
+def test_stddev_scales_columns_where_the_visible_layer_is_the_domain():
+    data, batch = binary_batch()
+    layers = [BernoulliLayer(V), BernoulliLayer(3)]
+    model = BoltzmannMachine(layers, [Connection(1, 0, Weights((3, V)))])
+    be.set_seed(5)
+    model.initialize(batch, method="stddev")
+    scaled = array(model.connections[0].weights.W())
+    be.set_seed(5)
+    model.initialize(batch, method="glorot_normal")
+    deviation = data[:400].astype(np.float64).std(axis=0)
+    glorot = array(model.connections[0].weights.W())
+    np.testing.assert_allclose(scaled, glorot * deviation, rtol=1e-5, atol=1e-7)
+
+
+def test_stddev_leaves_deeper_weights_as_glorot_draws_them():
+    _, batch = binary_batch()
+    model = build("BBB", (V, 30, 20))
+    model.initialize(batch, method="stddev")
+    standard = array(model.connections[1].weights.W()).ravel() / np.sqrt(2 / 50)
+    assert stats.kstest(standard, "norm").pvalue > 1e-6
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_was_learned_before_is_forgotten_but_for_fixed_parameters(method):
+    model = build("GBG", (V, 5, 4), seed=3)
+    model.layers[0].set_fixed_params(["log_var"])
+    model.layers[2].set_fixed_params(["loc", "log_var"])
+    model.connections[1].weights.set_fixed_params(["matrix"])
+    before = model.get_values()
+    model.initialize(real_batch()[1], method=method)
+    after = model.get_values()
+    np.testing.assert_array_equal(after["layers"][0]["log_var"], before["layers"][0]["log_var"])
+    assert not np.array_equal(after["layers"][0]["loc"], before["layers"][0]["loc"])
+    assert not after["layers"][1]["loc"].any()
+    for name in ("loc", "log_var"):
+        np.testing.assert_array_equal(after["layers"][2][name], before["layers"][2][name])
+    np.testing.assert_array_equal(after["weights"][1]["matrix"], before["weights"][1]["matrix"])
+    assert not np.array_equal(after["weights"][0]["matrix"], before["weights"][0]["matrix"])
+
+
+def test_hidden_parameters_set_before_and_fixed_survive_as_in_a_hopfield_machine():
+    model = fresh(hidden=GaussianLayer)
+    model.layers[1].set_fixed_params(["loc", "log_var"])
+    model.initialize(binary_batch()[1], method="glorot_normal")
+    assert not array(model.layers[1].params.loc).any()
+    assert not array(model.layers[1].params.log_var).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_constraints_hold_from_the_start(method):
+    model = fresh()
+    model.connections[0].weights.add_constraint({"matrix": constraints.non_negative})
+    model.layers[0].add_constraint({"loc": constraints.non_positive})
+    model.initialize(binary_batch()[1], method=method)
+    assert array(model.connections[0].weights.W()).min() == 0
+    assert array(model.layers[0].params.loc).max() == 0
+
+
+def test_offsets_of_centered_layers_start_at_the_data_and_at_the_isolated_mean():
+    data, batch = binary_batch()
+    model = fresh(center=True)
+    model.initialize(batch)
+    mean = data[:400].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(array(model.layers[0].offset), mean, atol=1e-6)
+    np.testing.assert_allclose(array(model.layers[1].offset), 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_seed_decides(method):
+    _, batch = binary_batch()
+    be.set_seed(5)
+    first, second = weights_of(method, batch), weights_of(method, batch)
+    be.set_seed(5)
+    np.testing.assert_array_equal(weights_of(method, batch), first)
+    assert not np.array_equal(first, second)
+
+
+def test_the_default_is_hinton_and_the_functions_are_public():
+    _, batch = binary_batch()
+    be.set_seed(5)
+    by_name = weights_of("hinton", batch)
+    be.set_seed(5)
+    model = fresh()
+    model.initialize(batch)
+    np.testing.assert_array_equal(array(model.connections[0].weights.W()), by_name)
+    for name in METHODS:
+        assert callable(getattr(models, name))
+
+
+def test_parameters_are_written_in_place_and_the_batch_is_left_ready():
+    data, batch = binary_batch()
+    model = fresh()
+    held = model.connections[0].weights.W()
+    batch.get("train")
+    model.initialize(batch, method="glorot_normal")
+    np.testing.assert_array_equal(array(held), array(model.connections[0].weights.W()))
+    np.testing.assert_array_equal(array(batch.get("train")), data[64:128])
+
+
+def test_errors():
+    _, batch = binary_batch()
+    model = fresh()
+    before = model.get_values()
+    with pytest.raises(ConfigError, match=r"xavier.*hinton"):
+        model.initialize(batch, method="xavier")
+    with pytest.raises(ShapeError, match=rf"{V + 1} units.*{V} columns"):
+        BoltzmannMachine([BernoulliLayer(V + 1), BernoulliLayer(2)]).initialize(batch)
+    after = model.get_values()["layers"][0]["loc"]
+    np.testing.assert_array_equal(after, before["layers"][0]["loc"])

@@ -1,0 +1,315 @@
+"""Each rule against its formula in double precision, over several steps."""
+
+import json
+
+import numpy as np
+import pytest
+from machines import array, build, pair
+
+from paysage import backends as be
+from paysage import constraints, optimizers, schedules
+from paysage.errors import ConfigError, ShapeError
+from paysage.models import ModelGradient
+
+EPSILON = float(np.finfo(np.float32).eps)
+STEPS = 7
+
+
+def flat(model):
+    """Name, parameter of every leaf, in the order of the gradient's leaves."""
+    owners = [*model.layers, *(c.weights for c in model.connections)]
+    return [(name, owner.params._asdict()[name]) for owner in owners for name in owner.params._fields]
+
+
+def gradients(model, seed=0, steps=STEPS):
+    """Gradients with entries of very different sizes, zero among them."""
+    rng = np.random.default_rng(seed)
+    for _ in range(steps):
+        gradient = ModelGradient.zeros(model)
+        for leaf in gradient.leaves():
+            size = 10.0 ** rng.uniform(-4, 1, tuple(be.shape(leaf)))
+            values = (rng.standard_normal(size.shape) * size).astype(np.float32)
+            values.flat[0] = 0.0
+            leaf[:] = be.float_tensor(values)
+        yield gradient
+
+
+def assert_close(model, wanted, paths):
+    """Seven roundings of numbers of order one, and a relative error of every step.
+
+    1 - 0.999 is off by 1.3e-5 of itself where 0.999 is held in single precision.
+    """
+    for (name, found), w, path in zip(flat(model), wanted, paths, strict=True):
+        gap = np.abs(array(found) - w)
+        assert (gap <= 7 * 6e-8 * np.maximum(1, np.abs(w)) + 1.3e-5 * path).all(), name
+
+
+class Descent:
+    def step(self, g):
+        return g
+
+
+class Momentum:
+    def __init__(self, mu):
+        self.mu, self.m = mu, None
+
+    def step(self, g):
+        self.m = g if self.m is None else self.mu * self.m + (1 - self.mu) * g
+        return self.m
+
+
+class RMSProp:
+    def __init__(self, beta):
+        self.beta, self.v = beta, None
+
+    def step(self, g):
+        start = g**2 if self.v is None else self.v
+        self.v = self.beta * start + (1 - self.beta) * g**2
+        return g / np.sqrt(EPSILON + self.v / (1 - self.beta))
+
+
+class Adam:
+    def __init__(self, beta1, beta2):
+        self.beta1, self.beta2, self.m, self.v = beta1, beta2, None, None
+
+    def step(self, g):
+        m, v = (g, g**2) if self.m is None else (self.m, self.v)
+        self.m = self.beta1 * m + (1 - self.beta1) * g
+        self.v = self.beta2 * v + (1 - self.beta2) * g**2
+        return (self.m / (1 - self.beta1)) / np.sqrt(EPSILON + self.v / (1 - self.beta2))
+
+
+class Textbook:
+    def __init__(self, beta1, beta2):
+        self.beta1, self.beta2, self.m, self.v, self.t = beta1, beta2, 0.0, 0.0, 0
+
+    def step(self, g):
+        self.t += 1
+        self.m = self.beta1 * self.m + (1 - self.beta1) * g
+        self.v = self.beta2 * self.v + (1 - self.beta2) * g**2
+        m, v = self.m / (1 - self.beta1**self.t), self.v / (1 - self.beta2**self.t)
+        return m / np.sqrt(EPSILON + v)
+
+
+RULES = {
+    "gradient": (lambda s: optimizers.Gradient(s), lambda: Descent()),
+    "momentum": (lambda s: optimizers.Momentum(s), lambda: Momentum(0.9)),
+    "momentum 0.5": (lambda s: optimizers.Momentum(s, momentum=0.5), lambda: Momentum(0.5)),
+    "rmsprop": (lambda s: optimizers.RMSProp(s), lambda: RMSProp(0.9)),
+    "rmsprop 0.5": (
+        lambda s: optimizers.RMSProp(s, mean_square_weight=0.5),
+        lambda: RMSProp(0.5),
+    ),
+    "adam": (lambda s: optimizers.ADAM(s), lambda: Adam(0.9, 0.999)),
+    "adam 0.5 0.7": (
+        lambda s: optimizers.ADAM(s, mean_weight=0.5, mean_square_weight=0.7),
+        lambda: Adam(0.5, 0.7),
+    ),
+    "textbook": (
+        lambda s: optimizers.ADAM(s, bias_correction=True),
+        lambda: Textbook(0.9, 0.999),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rule(name):
+    model = pair("GB")
+    make, formula = RULES[name]
+    optimizer = make(0.05)
+    wanted = [array(p) for _, p in flat(model)]
+    rules, paths = [formula() for _ in wanted], [np.zeros_like(w) for w in wanted]
+    for gradient in gradients(model):
+        for w, path, rule, g in zip(wanted, paths, rules, gradient.leaves(), strict=True):
+            step = 0.05 * rule.step(array(g))
+            w -= step
+            path += np.abs(step)
+        optimizer.update(model, gradient)
+        assert_close(model, wanted, paths)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_learning_rate_is_the_value_of_the_epoch(name):
+    model = pair("GB")
+    make, formula = RULES[name]
+    optimizer = make(schedules.PowerLawDecay(initial=0.1, coefficient=1.0))
+    wanted = [array(p) for _, p in flat(model)]
+    rules, paths = [formula() for _ in wanted], [np.zeros_like(w) for w in wanted]
+    for t, gradient in enumerate(gradients(model)):
+        if t % 2 == 0:
+            optimizer.update_lr()
+        lr = 0.1 / (1 + t // 2)
+        assert optimizer.lr == pytest.approx(lr)
+        optimizer.update(model, gradient)
+        for w, path, rule, g in zip(wanted, paths, rules, gradient.leaves(), strict=True):
+            step = lr * rule.step(array(g))
+            w -= step
+            path += np.abs(step)
+    assert_close(model, wanted, paths)
+
+
+def test_steps_of_the_default_are_a_third_of_the_textbooks_ones():
+    model = build("BB", (4, 3))
+    constant = next(gradients(model))
+    steps = []
+    for optimizer in (optimizers.ADAM(0.001), optimizers.ADAM(0.001, bias_correction=True)):
+        copy = model.copy()
+        for _ in range(3):
+            optimizer.update(copy, constant)
+        steps.append(array(copy.connections[0].weights.W()) - array(model.connections[0].weights.W()))
+    # both are constant steps of a constant gradient: lr sqrt(1 - beta2)/(1 - beta1), and lr
+    large = np.abs(array(constant.weights[0].matrix)) > 0.05
+    ratio = steps[0][large] / steps[1][large]
+    np.testing.assert_allclose(ratio, np.sqrt(0.001) / 0.1, rtol=1e-2)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_gradients_of_zero_move_nothing(name):
+    model = pair("GB")
+    before = [array(p) for _, p in flat(model)]
+    optimizer = RULES[name][0](0.5)
+    for _ in range(3):
+        optimizer.update(model, ModelGradient.zeros(model))
+    for (_, found), w in zip(flat(model), before, strict=True):
+        np.testing.assert_array_equal(array(found), w)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_parameters_are_moved_in_place_and_gradients_left_alone(name):
+    model = pair("GB")
+    held = [p for _, p in flat(model)]
+    optimizer = RULES[name][0](0.05)
+    for gradient in gradients(model, steps=3):
+        before = [array(g) for g in gradient.leaves()]
+        optimizer.update(model, gradient)
+        for g, b in zip(gradient.leaves(), before, strict=True):
+            np.testing.assert_array_equal(array(g), b)
+    assert all(a is b for a, (_, b) in zip(held, flat(model), strict=True))
+
+
+def test_slots_do_not_alias_the_gradient_which_the_trainer_writes_over():
+    model = pair("BB")
+    for name, (make, _) in RULES.items():
+        fresh, reused = model.copy(), model.copy()
+        first, second = make(0.05), make(0.05)
+        memory = ModelGradient.zeros(model)
+        for gradient in gradients(model):
+            first.update(fresh, gradient)
+            for mine, theirs in zip(memory.leaves(), gradient.leaves(), strict=True):
+                mine[:] = theirs
+            second.update(reused, memory)
+        for (_, a), (_, b) in zip(flat(fresh), flat(reused), strict=True):
+            np.testing.assert_array_equal(array(a), array(b), err_msg=name)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_fixed_parameters_are_not_touched(name):
+    model = pair("GB")
+    model.layers[0].set_fixed_params(["log_var"])
+    model.connections[0].weights.set_fixed_params(["matrix"])
+    before = [array(p) for _, p in flat(model)]
+    optimizer = RULES[name][0](0.05)
+    for gradient in gradients(model):
+        optimizer.update(model, gradient)
+    moved = [n for (n, p), b in zip(flat(model), before, strict=True) if (array(p) != b).any()]
+    assert moved == ["loc", "loc"]
+
+
+def test_constraints_hold_after_every_step():
+    model = pair("GB")
+    model.connections[0].weights.add_constraint({"matrix": constraints.non_negative})
+    model.layers[0].add_constraint({"loc": constraints.non_positive})
+    optimizer = optimizers.Gradient(0.5)
+    for gradient in gradients(model):
+        optimizer.update(model, gradient)
+        assert array(model.connections[0].weights.W()).min() >= 0
+        assert array(model.layers[0].params.loc).max() <= 0
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_copies_and_resets_start_afresh(name):
+    make = RULES[name][0]
+    schedule = schedules.ExponentialDecay(initial=0.1, coefficient=0.5)
+
+    def run(optimizer, model):
+        for gradient in gradients(model, steps=4):
+            optimizer.update_lr()
+            optimizer.update(model, gradient)
+        return [array(p) for _, p in flat(model)]
+
+    optimizer = make(schedule)
+    first = run(optimizer, pair("GB"))
+    copy = optimizer.copy()
+    assert type(copy) is type(optimizer)
+    assert copy.stepsize is not optimizer.stepsize
+    lr = optimizer.lr
+    for a, b in zip(run(copy, pair("GB")), first, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert optimizer.lr == lr, "the copy moved the schedule of the original"
+    again = run(optimizer, pair("GB"))
+    assert any(not np.array_equal(a, b) for a, b in zip(again, first, strict=True))
+    optimizer.reset()
+    assert optimizer.lr is None
+    for a, b in zip(run(optimizer, pair("GB")), first, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", [n for n in RULES if n != "gradient"])
+def test_a_rule_with_a_memory_refuses_another_model(name):
+    optimizer = RULES[name][0](0.05)
+    model, other = pair("GB"), build("GB", (5, 2))
+    optimizer.update(model, next(gradients(model)))
+    with pytest.raises(ShapeError, match=r"copy\(\)"):
+        optimizer.update(other, next(gradients(other)))
+
+
+def test_defaults():
+    first, second = optimizers.ADAM(), optimizers.ADAM()
+    assert first.stepsize is not second.stepsize
+    assert first.tolerance == 1e-7
+    assert (first.mean_weight, first.mean_square_weight) == (0.9, 0.999)
+    assert optimizers.Momentum().momentum == 0.9
+    assert optimizers.RMSProp().mean_square_weight == 0.9
+    assert optimizers.ADAM(stepsize=schedules.Constant(0.1), tolerance=1e-3).tolerance == 1e-3
+
+
+def test_without_update_lr_the_first_value_is_taken_once():
+    optimizer = optimizers.Gradient(schedules.PowerLawDecay(initial=0.1, coefficient=1.0))
+    model = pair("BB")
+    for gradient in gradients(model, steps=3):
+        optimizer.update(model, gradient)
+    assert optimizer.lr == pytest.approx(0.1)
+    optimizer.update_lr()
+    assert optimizer.lr == pytest.approx(0.05)
+
+
+def test_aliases():
+    assert optimizers.gradient is optimizers.Gradient
+    assert optimizers.momentum is optimizers.Momentum
+    assert optimizers.rmsprop is optimizers.RMSProp
+    assert optimizers.adam is optimizers.ADAM
+
+
+@pytest.mark.parametrize("bad", [1.0, -0.1, np.nan, "much"])
+@pytest.mark.parametrize(
+    "kind, argument",
+    [
+        (optimizers.Momentum, "momentum"),
+        (optimizers.RMSProp, "mean_square_weight"),
+        (optimizers.ADAM, "mean_weight"),
+        (optimizers.ADAM, "mean_square_weight"),
+    ],
+)
+def test_impossible_weights(kind, argument, bad):
+    with pytest.raises(ConfigError, match=argument):
+        kind(**{argument: bad})
+
+
+@pytest.mark.parametrize("bad", ["fast", np.nan, [0.1]])
+def test_impossible_stepsizes(bad):
+    with pytest.raises(ConfigError):
+        optimizers.Gradient(bad)
+
+
+def test_numbers_of_numpy_are_stepsizes_too():
+    assert json.dumps(next(optimizers.Gradient(np.float32(0.5)).stepsize)) == "0.5"

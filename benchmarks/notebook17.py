@@ -57,6 +57,10 @@ def load(path: Path) -> Any:
     )
 
 
+# The notebook's library moved the schedule on once a call of train: the rate stayed at `initial`.
+LR_PERIOD = "training"
+
+
 def adam(initial: float) -> optimizers.ADAM:
     return optimizers.ADAM(stepsize=schedules.PowerLawDecay(initial=initial, coefficient=1.0))
 
@@ -83,10 +87,16 @@ def train(name: str, data: Any, epochs: int) -> BoltzmannMachine:
     if name == "dbm":
         pretrainer = fit.LayerwisePretrain(model, data)
         pretrainer.train(
-            adam(1e-2), epochs, method=fit.pcd, mcsteps=1, init_method="glorot_normal"
+            adam(1e-2),
+            epochs,
+            method=fit.pcd,
+            mcsteps=1,
+            init_method="glorot_normal",
+            lr_period=LR_PERIOD,
         )
-    rate = 1e-3 if name == "dbm" else 1e-2
-    fit.SGD(model, data).train(adam(rate), epochs, method=fit.pcd, mcsteps=1)
+    trainer = fit.SGD(model, data)
+    opt = adam(1e-3 if name == "dbm" else 1e-2)
+    trainer.train(opt, epochs, method=fit.pcd, mcsteps=1, lr_period=LR_PERIOD)
     return model
 
 

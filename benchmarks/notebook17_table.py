@@ -59,8 +59,8 @@ DBM_BANDS = {
     "ReconstructionError": Band("at most", 0.69),
     "EnergyCoefficient": Band("at most", 0.28),
 }
-# The notebook's learning rate went on decaying from the first machine of the deep one to the
-# next, which here starts anew: its numbers for the second machine, and for the deep one before and
+# In the notebook the second machine of the deep one went on with the decayed learning rate of the
+# first, which here starts anew: its numbers for that machine, and for the deep one before and
 # after the first epoch, are shown and not aimed at.
 BANDS: dict[str, dict[str, Band]] = {
     "hopfield": HOPFIELD_BANDS | SAMPLE_BANDS,

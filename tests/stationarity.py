@@ -30,9 +30,7 @@ def normality(standard: np.ndarray) -> float:
     gap = standard.T @ standard / rows - np.eye(width)
     upper = np.triu_indices(width, 1)
     statistic = rows * (
-        (standard.mean(axis=0) ** 2).sum()
-        + (np.diag(gap) ** 2).sum() / 2
-        + (gap[upper] ** 2).sum()
+        (standard.mean(axis=0) ** 2).sum() + (np.diag(gap) ** 2).sum() / 2 + (gap[upper] ** 2).sum()
     )
     return float(stats.chi2.sf(statistic, 2 * width + len(upper[0])))
 

@@ -14,7 +14,7 @@ ROOMS = "backends, layers, models, fit, batch, metrics, samplers, optimizers, sc
 STATEMENTS = {
     "alone": "import paysage",
     "rooms": f"from paysage import {ROOMS}, constraints, preprocess, storage, plotting, testing",
-    "names": "from paysage.layers import BernoulliLayer; from paysage.models import BoltzmannMachine",
+    "names": "from paysage.layers import BernoulliLayer; from paysage.models import State",
 }
 
 

@@ -61,6 +61,7 @@ def run(
         method=fit.pcd,
         init_method="glorot_normal",
         verbose=verbose,
+        lr_period="epoch",
     )
     # The stack is nearly right: the machine as a whole is trained ten times as gently.
     trainer = fit.SGD(model, batch)
@@ -70,6 +71,7 @@ def run(
         mcsteps=chosen.mcsteps,
         method=fit.pcd,
         verbose=verbose,
+        lr_period="epoch",
     )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor

@@ -60,6 +60,7 @@ def run(
         mcsteps=chosen.mcsteps,
         method=fit.pcd,
         verbose=verbose,
+        lr_period="epoch",
     )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor

@@ -8,12 +8,14 @@ from typing import Any
 
 from paysage import backends as be
 from paysage.errors import ConfigError
-from paysage.fit.checks import check_data, check_tools
+from paysage.fit.checks import check_data, check_tools, check_whole
 from paysage.fit.methods import pcd
 from paysage.fit.sgd import StochasticGradientDescent
 from paysage.models import BoltzmannMachine, Connection, State
+from paysage.models.initialize import initializer
 from paysage.optimizers import Optimizer
 from paysage.preprocess import Transformation
+from paysage.samplers import AutoregressiveGammaSampler
 
 Tensor = Any
 
@@ -65,7 +67,13 @@ class LayerwisePretrain:
         a fresh copy of the optimizer, so the decay of the learning rate starts anew; each is
         initialized by ``init_method``.
         """
+        chains = 1 if negative_phase_batch_size is None else negative_phase_batch_size
+        check_whole(
+            num_epochs=(num_epochs, 0), mcsteps=(mcsteps, 1), negative_phase_batch_size=(chains, 1)
+        )
         check_tools(optimizer, method)
+        AutoregressiveGammaSampler(beta_std=beta_std)
+        initializer(init_method)
         check_data(self.model, self.batch)
         self.monitors = []
         stack: list[BoltzmannMachine] = []
@@ -119,14 +127,16 @@ class LayerwisePretrain:
     def _assemble(self, stack: list[BoltzmannMachine]) -> None:
         """Write what the machines learned into the deep one."""
         for k, machine in enumerate(stack):
-            inner = 0 < k < len(stack) - 1
+            weights = self.model.connections[k].weights
+            halved = 0 < k < len(stack) - 1 and "matrix" in weights.trainable()
             learned = machine.connections[0].weights.W()
-            self.model.connections[k].weights.set_params([0.5 * learned if inner else learned])
+            weights.set_params([0.5 * learned if halved else learned])
         for i, layer in enumerate(self.model.layers):
             twins = [m.layers[j] for m, j in _places(stack, i)]
             mean = [sum(values) / len(twins) for values in zip(*(t.params for t in twins), strict=True)]
             layer.set_params(mean)
             layer.offset[:] = sum(t.offset for t in twins) / len(twins)
+        self.model.enforce_constraints()
 
 
 def _places(stack: list[BoltzmannMachine], i: int) -> list[tuple[BoltzmannMachine, int]]:

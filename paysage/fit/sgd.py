@@ -129,7 +129,6 @@ class StochasticGradientDescent:
         try:
             # infinities are looked for below, once, and named: no warning at every operation
             with np.errstate(all="ignore"):
-                optimizer.update_lr()
                 self._epoch(optimizer, method, phases, verbose)
                 check_finite(self.model)
                 seconds = time.perf_counter() - start

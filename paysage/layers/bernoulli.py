@@ -11,7 +11,7 @@ Tensor = Any
 
 
 #: means nearer to 0 or 1 than this count as this near when a bias is fitted to them
-MIN_MEAN = 1e-4
+MIN_MEAN = 1e-6
 
 
 class BernoulliParams(NamedTuple):

@@ -6,6 +6,7 @@ the likelihood of independent units, and a machine of the same graph can reach L
 """
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def trained(name, epochs=15, stepsize=0.05, seed=5, metrics=False, verbose=False
     model.initialize(trainer.batch, method="glorot_normal")
     before = likelihood(model, data)
     optimizer = optimizers.ADAM(schedules.PowerLawDecay(initial=stepsize, coefficient=0.2))
-    trainer.train(optimizer, epochs, verbose=verbose, **kwargs)
+    trainer.train(optimizer, epochs, verbose=verbose, lr_period="epoch", **kwargs)
     return model, data, before
 
 
@@ -127,6 +128,20 @@ def test_the_defaults_raise_the_likelihood_too(name):
     model, data, before = trained(name, 40)
     best = likelihood(TRUTHS[name](), data)
     assert likelihood(model, data) - before > 0.3 * (best - before)
+
+
+def test_the_offsets_of_centered_layers_follow_the_means_of_the_positive_phase():
+    data = draws(TRUTHS["centered"]())
+    model = student("centered")
+    for layer in model.layers:
+        layer.offset[:] = 0.0
+    trainer_of(model, data).train(optimizers.ADAM(0.01), 40, verbose=False)
+    visible = data[:900].astype(np.float64)
+    hidden = twin(model).mean([visible, np.zeros((900, 3))], 1)
+    for layer, units in zip(model.layers, (visible, hidden), strict=True):
+        # a running mean over a hundred minibatches of 50 rows, while the weights move on
+        assert np.abs(array(layer.offset) - units.mean(axis=0)).max() < 0.1
+        assert array(layer.offset).max() > 0.2  # all of them began at zero
 
 
 def test_steps_uphill_lower_the_likelihood():
@@ -208,21 +223,49 @@ def test_the_monitor_remembers_one_entry_an_epoch_and_is_the_trainers_own():
     assert other.monitor.generator_metrics is not trainer.monitor.generator_metrics
 
 
-def test_the_learning_rate_falls_once_an_epoch_and_fixed_parameters_stay():
+def test_fixed_parameters_stay():
     model = student("bernoulli")
     model.layers[0].set_fixed_params(["loc"])
     before = array(model.layers[0].params.loc)
     trainer = trainer_of(model, draws(TRUTHS["bernoulli"]()))
+    trainer.train(optimizers.ADAM(), 2, verbose=False)
+    np.testing.assert_array_equal(array(model.layers[0].params.loc), before)
+
+
+def rates_of(num_trainings, stepsize, **kwargs):
+    """The learning rate of every step of several trainings of two epochs."""
+    trainer = trainer_of(student("bernoulli"), draws(TRUTHS["bernoulli"](), 100))
+    optimizer = optimizers.ADAM(stepsize)
     rates = []
 
     def method(visible, phases):
         rates.append(optimizer.lr)
         return fit.pcd(visible, phases)
 
-    optimizer = optimizers.ADAM(schedules.PowerLawDecay(initial=0.1, coefficient=1.0))
-    trainer.train(optimizer, 3, method=method, verbose=False)
-    assert rates == pytest.approx([0.1] * 18 + [0.05] * 18 + [0.1 / 3] * 18)
-    np.testing.assert_array_equal(array(model.layers[0].params.loc), before)
+    for _ in range(num_trainings):
+        trainer.train(optimizer, 2, method=method, verbose=False, **kwargs)
+    return rates
+
+
+def test_the_learning_rate_may_fall_once_an_epoch():
+    decay = schedules.PowerLawDecay(initial=0.1, coefficient=1.0)
+    rates = rates_of(2, decay, lr_period="epoch")
+    assert rates == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.1 / 3, 0.1 / 3, 0.025, 0.025])
+
+
+def test_the_learning_rate_may_fall_once_a_training():
+    decay = schedules.PowerLawDecay(initial=0.1, coefficient=1.0)
+    rates = rates_of(2, decay, lr_period="training")
+    assert rates == pytest.approx([0.1] * 4 + [0.05] * 4)
+
+
+def test_without_a_period_a_schedule_that_is_not_constant_is_warned_about():
+    decay = schedules.PowerLawDecay(initial=0.1, coefficient=1.0)
+    with pytest.warns(UserWarning, match="lr_period"):
+        assert rates_of(1, decay) == pytest.approx([0.1] * 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert rates_of(1, 0.1) == pytest.approx([0.1] * 4)
 
 
 def test_penalties_pull_and_constraints_hold():
@@ -316,7 +359,7 @@ def test_a_learning_rate_that_is_far_too_large_is_reported_and_undone(rule):
     trainer = trainer_of(model, data)
     model.initialize(trainer.batch)
     before = model.copy()
-    with pytest.raises(DivergenceError, match="NaN or infinite.*learning rate"):
+    with pytest.raises(DivergenceError, match=r"NaN or infinite.*learning rate"):
         trainer.train(rule(1e6), 20, verbose=False)
     assert finite(model)
     assert same_values(model, before)
@@ -415,6 +458,7 @@ BAD_ARGUMENTS = {
     "method": ({"method": "pcd"}, ConfigError, "pcd"),
     "beta": ({"beta_std": -0.1}, ConfigError, "beta_std"),
     "beta nan": ({"beta_std": float("nan")}, ConfigError, "beta_std"),
+    "period": ({"lr_period": "step"}, ConfigError, "lr_period"),
     "class": ({"optimizer": optimizers.ADAM}, ConfigError, "optimizer"),
     "nothing": ({"optimizer": None}, ConfigError, "optimizer"),
 }
@@ -440,34 +484,35 @@ def test_arguments_are_checked_before_any_work(name, capfd):
     assert_refused_before_work(trainer, *BAD_ARGUMENTS[name], capfd)
 
 
-def bad_batches():
-    data = draws(TRUTHS["bernoulli"]())
-    spoiled = data.copy()
-    spoiled[990, 3] = 2.0
-    yield "grey values", lambda: in_memory_batch(255 * data, 50), DataError, "0 to 1.*255"
-    yield "one value to validate with", lambda: in_memory_batch(spoiled, 50), DataError, "to 2"
-    yield "negative", lambda: in_memory_batch(data - 1, 50), DataError, "-1"
-    yield (
-        "not a number",
-        lambda: in_memory_batch(data, 50, transform=Transformation(nan_after)),
+def spoiled(data):
+    """One value out of range, in the part to validate with."""
+    data = data.copy()
+    data[-10, 3] = 2.0
+    return data
+
+
+BAD_DATA = {
+    "grey values": (lambda d: in_memory_batch(255 * d, 50), DataError, r"0 to 1.*255"),
+    "one value": (lambda d: in_memory_batch(spoiled(d), 50), DataError, "to 2"),
+    "negative": (lambda d: in_memory_batch(d - 1, 50), DataError, "-1"),
+    "not a number": (
+        lambda d: in_memory_batch(d, 50, transform=Transformation(nan_after)),
         DataError,
         "NaN",
-    )
-    yield "width", lambda: in_memory_batch(data[:, :5], 50), ShapeError, r"\(6\).*5 columns"
-    yield (
-        "nothing to validate with",
-        lambda: Batch({"train": InMemoryTable(data, 50)}),
+    ),
+    "width": (lambda d: in_memory_batch(d[:, :5], 50), ShapeError, r"\(6\).*5 columns"),
+    "no validation": (
+        lambda d: Batch({"train": InMemoryTable(d, 50)}),
         PaysageError,
         "validate",
-    )
+    ),
+}
 
 
-
-@pytest.mark.parametrize("name", ["grey values", "one value to validate with", "negative"]
-                         + ["not a number", "width", "nothing to validate with"])
+@pytest.mark.parametrize("name", BAD_DATA)
 def test_data_are_checked_before_any_work(name, capfd):
-    make, error, message = {n: rest for n, *rest in bad_batches()}[name]
-    trainer = fit.SGD(student("bernoulli"), make())
+    make, error, message = BAD_DATA[name]
+    trainer = fit.SGD(student("bernoulli"), make(draws(TRUTHS["bernoulli"]())))
     assert_refused_before_work(trainer, {}, error, message, capfd)
 
 

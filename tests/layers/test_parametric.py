@@ -70,7 +70,7 @@ def test_set_params_refuses_another_number_of_values():
 def test_unknown_names_are_refused_and_nothing_is_changed(call):
     layer = BernoulliLayer(3)
     before = layer.get_config()
-    with pytest.raises(ConfigError, match="BernoulliLayer.*'bias'.*loc"):
+    with pytest.raises(ConfigError, match=r"BernoulliLayer.*'bias'.*loc"):
         call(layer)
     assert layer.get_config() == before
 

@@ -1,8 +1,8 @@
 """The gradient against finite differences of the exact log-likelihood, in double precision.
 
 The library averages over the rows of a state. Exact averages are made of it by giving one row at a
-time and weighting the results by exact probabilities; Gaussian units enter as two or more points with
-the mean and the covariance of their exact distribution, which is all that the gradient sees of them.
+time and weighting the results by exact probabilities; Gaussian units enter as two or more points
+with the mean and the covariance of their exact distribution, which is all that the gradient sees.
 """
 
 import numpy as np
@@ -42,10 +42,11 @@ def points(machine, given):
         return [(w, [x[s] for x in rows]) for s, w in enumerate(weights)]
     inverse = np.linalg.inv(a)
     root = np.sqrt(len(a)) * np.linalg.cholesky(inverse)
+    cuts = np.cumsum([machine.units[i].size for i in layers])
     found = []
     for s, w in enumerate(weights):
         for step in np.hstack([root, -root]).T:
-            parts = np.split(b[s] @ inverse + step, np.cumsum([machine.units[i].size for i in layers]))
+            parts = np.split(b[s] @ inverse + step, cuts)
             filled = dict(zip(layers, parts, strict=False))
             row = [filled[i] if i in filled else x[s] for i, x in enumerate(rows)]
             found.append((w / (2 * len(a)), row))

@@ -86,8 +86,14 @@ def test_shape_and_seed():
 
 @pytest.mark.parametrize(
     "setting",
-    [{"beta_momentum": 1.0}, {"beta_momentum": -0.1}, {"beta_momentum": np.nan}]
-    + [{"beta_std": -0.1}, {"beta_std": np.nan}, {"beta_std": np.inf}],
+    [
+        {"beta_momentum": 1.0},
+        {"beta_momentum": -0.1},
+        {"beta_momentum": np.nan},
+        {"beta_std": -0.1},
+        {"beta_std": np.nan},
+        {"beta_std": np.inf},
+    ],
 )
 def test_impossible_settings(setting):
     with pytest.raises(ConfigError, match=next(iter(setting))):

@@ -1,4 +1,4 @@
-"""Everything that Paysage raises on purpose. Each message says what was got and what was expected."""
+"""Everything that Paysage raises on purpose: what was got, and what was expected."""
 
 
 class PaysageError(Exception):
@@ -10,7 +10,7 @@ class ShapeError(PaysageError, ValueError):
 
 
 class DataError(PaysageError, ValueError):
-    """Data hold values that the model or the transformation cannot mean: NaN, out of range, too few rows."""
+    """Data that cannot be meant: NaN, values out of range, too few rows."""
 
 
 class ConfigError(PaysageError, ValueError):

@@ -82,10 +82,10 @@ class Optimizer:
         if key not in self._slots:
             self._slots[key] = self._start(grad)
         slots = self._slots[key]
-        if slots and tuple(be.shape(slots[0])) != tuple(be.shape(grad)):
+        if slots and be.shape(slots[0]) != be.shape(grad):
             raise ShapeError(
-                f"this optimizer has been training a parameter of shape {tuple(be.shape(slots[0]))}, "
-                f"got a gradient of shape {tuple(be.shape(grad))}: use a copy() for another model"
+                f"this optimizer has been training a parameter of shape {be.shape(slots[0])}, "
+                f"got a gradient of shape {be.shape(grad)}: use a copy() for another model"
             )
         return slots
 
@@ -115,7 +115,9 @@ class Momentum(Optimizer):
         μ, at least 0 and below 1.
     """
 
-    def __init__(self, stepsize: Any = None, momentum: float = 0.9, tolerance: float = 1e-7) -> None:
+    def __init__(
+        self, stepsize: Any = None, momentum: float = 0.9, tolerance: float = 1e-7
+    ) -> None:
         super().__init__(stepsize, tolerance)
         self.momentum = _fraction("momentum", momentum)
 
@@ -192,15 +194,11 @@ class ADAM(Optimizer):
         return 1 / (1 - self.mean_weight**power), 1 / (1 - self.mean_square_weight**power)
 
     def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
+        mean, mean_square = slots
+        mean_scale, square_scale = self._scales()
+        decays = (self.mean_weight, self.mean_square_weight)
         be.adam_step_(
-            param,
-            grad,
-            *slots,
-            self.lr,
-            self.mean_weight,
-            self.mean_square_weight,
-            *self._scales(),
-            be.EPSILON,
+            param, grad, mean, mean_square, self.lr, *decays, mean_scale, square_scale, be.EPSILON
         )
 
 

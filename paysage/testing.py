@@ -1,12 +1,13 @@
 """Truth by enumeration: exact distributions of machines that are small enough to be summed.
 
-Layers whose states can be listed are enumerated; the others (Gaussian ones) are integrated in closed
-form given their neighbours, so no two of those may be connected.
+Layers whose states can be listed are enumerated; the others (Gaussian ones) are integrated in
+closed form given their neighbours, so no two of those may be connected.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from paysage.models import BoltzmannMachine, State
 
 Tensor = Any
 
-#: more joint states than this are refused
-MAX_STATES = 2**20
+#: more than 2 to the power of this many joint states are refused
+MAX_BITS = 20
 
 
 class ExactMachine:
@@ -60,9 +61,13 @@ class ExactMachine:
                     f"{layers[c.target_index]!r} and {layers[c.domain_index]!r} are connected "
                     "and neither can be enumerated"
                 )
-        size = float(np.prod([float(len(layers[i].values)) ** layers[i].num_units for i in self.listed]))
-        if size > MAX_STATES:
-            raise ConfigError(f"{self.model!r} has {size:.3g} joint states, at most {MAX_STATES} here")
+        bits = sum(
+            layers[i].num_units * math.log2(len(layers[i].values or ())) for i in self.listed
+        )
+        if bits > MAX_BITS:
+            raise ConfigError(
+                f"{self.model!r} has 2^{bits:.0f} joint states, at most 2^{MAX_BITS} here"
+            )
 
     def _enumerate(self) -> State:
         per_layer = [all_states(self.model.layers[i]) for i in self.listed]

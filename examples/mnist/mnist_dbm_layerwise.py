@@ -8,7 +8,7 @@ from paysage import fit, layers, optimizers, penalties, schedules
 from paysage.models import BoltzmannMachine
 
 SETTINGS = {
-    "mnist": util.Settings(200, 20, 100, learning_rate=1e-2, decay=1.0, mcsteps=1, l1=1e-3),
+    "mnist": util.Settings(200, 20, 100, learning_rate=1e-2, decay=0.1, mcsteps=1, l1=1e-3),
     "digits": util.Settings(100, 60, 50, learning_rate=2e-2, decay=0.05, mcsteps=5, l1=1e-3),
 }
 

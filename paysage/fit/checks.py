@@ -31,10 +31,11 @@ def check_lr_period(lr_period: str | None, optimizer: Optimizer) -> bool:
     """Whether the schedule moves on in every epoch; a ConfigError for an unknown period."""
     if lr_period is None:
         if not isinstance(optimizer.stepsize, schedules.Constant):
+            schedule = optimizer.stepsize
             warnings.warn(
-                f"the learning rate will be {optimizer.stepsize.value_at(optimizer.stepsize.time):g} "
-                f"throughout this training: by default {optimizer.stepsize!r} moves on once a call of "
-                "train. Pass lr_period='epoch' for a decay within it, or lr_period='training'",
+                f"the learning rate stays at {schedule.value_at(schedule.time):g} throughout this "
+                f"training: by default {schedule!r} moves on once a call of train. Pass "
+                "lr_period='epoch' for a decay within it, or lr_period='training' to say it is meant",
                 stacklevel=3,
             )
         return False

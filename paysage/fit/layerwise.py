@@ -8,7 +8,7 @@ from typing import Any
 
 from paysage import backends as be
 from paysage.errors import ConfigError
-from paysage.fit.checks import check_data, check_tools, check_whole
+from paysage.fit.checks import check_data, check_lr_period, check_tools, check_whole
 from paysage.fit.methods import pcd
 from paysage.fit.sgd import StochasticGradientDescent
 from paysage.models import BoltzmannMachine, Connection, State
@@ -44,7 +44,9 @@ class LayerwisePretrain:
     def __init__(self, model: BoltzmannMachine, batch: Any) -> None:
         ends = [(c.target_index, c.domain_index) for c in model.connections]
         if ends != [(i, i + 1) for i in range(len(model.layers) - 1)]:
-            raise ConfigError(f"layerwise pretraining needs a chain of layers, got connections {ends}")
+            raise ConfigError(
+                f"layerwise pretraining needs a chain of layers, got connections {ends}"
+            )
         self.model = model
         self.batch = batch
         self.monitors: list[Any] = []
@@ -72,6 +74,8 @@ class LayerwisePretrain:
             num_epochs=(num_epochs, 0), mcsteps=(mcsteps, 1), negative_phase_batch_size=(chains, 1)
         )
         check_tools(optimizer, method)
+        if lr_period is not None:
+            check_lr_period(lr_period, optimizer)
         AutoregressiveGammaSampler(beta_std=beta_std)
         initializer(init_method)
         check_data(self.model, self.batch)
@@ -112,7 +116,9 @@ class LayerwisePretrain:
                 "domain_gain": 2.0 if deep and k == 0 else 1.0,
             }
         )
-        layers = [type(layer).from_config(layer.get_config()) for layer in self.model.layers[k : k + 2]]
+        layers = [
+            type(layer).from_config(layer.get_config()) for layer in self.model.layers[k : k + 2]
+        ]
         values = self.model.get_values()
         machine = BoltzmannMachine(layers, [connection])
         machine.set_values(
@@ -133,7 +139,9 @@ class LayerwisePretrain:
             weights.set_params([0.5 * learned if halved else learned])
         for i, layer in enumerate(self.model.layers):
             twins = [m.layers[j] for m, j in _places(stack, i)]
-            mean = [sum(values) / len(twins) for values in zip(*(t.params for t in twins), strict=True)]
+            mean = [
+                sum(values) / len(twins) for values in zip(*(t.params for t in twins), strict=True)
+            ]
             layer.set_params(mean)
             layer.offset[:] = sum(t.offset for t in twins) / len(twins)
         self.model.enforce_constraints()
@@ -159,7 +167,9 @@ def _seen_through(batch: Any, stack: list[BoltzmannMachine]) -> Iterator[None]:
         batch.set_transforms(own)
 
 
-def _through(transform: Transformation, stack: list[BoltzmannMachine]) -> Callable[[Tensor], Tensor]:
+def _through(
+    transform: Transformation, stack: list[BoltzmannMachine]
+) -> Callable[[Tensor], Tensor]:
     """The transform followed by a pass up through the machines."""
 
     def output(rows: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Estimates of the gradient of -log likelihood from a minibatch.
 
-A method is a function of the visible units of a minibatch (B, V) and the ``Phases`` of the model; it
-returns a ``ModelGradient``.
+A method is a function of the visible units of a minibatch (B, V) and the ``Phases`` of the model;
+it returns a ``ModelGradient``.
 """
 
 from __future__ import annotations

@@ -88,8 +88,10 @@ class StochasticGradientDescent:
             If a parameter or a metric becomes NaN or infinite; the model then has the
             parameters of the last good epoch.
         """
-        chains = self.batch.batch_size if negative_phase_batch_size is None else (
-            negative_phase_batch_size
+        chains = (
+            self.batch.batch_size
+            if negative_phase_batch_size is None
+            else (negative_phase_batch_size)
         )
         check_whole(
             num_epochs=(num_epochs, 0),
@@ -138,9 +140,7 @@ class StochasticGradientDescent:
             raise
         return _distance(before, self.model.get_values()), seconds, metrics
 
-    def _epoch(
-        self, optimizer: Optimizer, method: Callable, phases: Phases, verbose: bool
-    ) -> None:
+    def _epoch(self, optimizer: Optimizer, method: Callable, phases: Phases, verbose: bool) -> None:
         centered = any(layer.center for layer in self.model.layers)
         for visible in _progress(self.batch.iterate("train"), self._num_minibatches(), verbose):
             gradient = method(visible, phases)

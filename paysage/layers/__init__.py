@@ -1,7 +1,7 @@
 """Layers of units and the weights between them.
 
-A layer is a function of the field that it receives: its energy, and the mean, the mode and samples of
-its units given that field. It knows nothing of weights, neighbours or trainers.
+A layer is a function of the field that it receives: its energy, and the mean, the mode and samples
+of its units given that field. It knows nothing of weights, neighbours or trainers.
 """
 
 from paysage.layers.bernoulli import BernoulliLayer

@@ -28,30 +28,28 @@ class BernoulliLayer(Layer):
     values = (0.0, 1.0)
     gradient_needs_field = False
 
-    def init_params(self) -> BernoulliParams:  # noqa: D102
+    def init_params(self) -> BernoulliParams:
         return BernoulliParams(be.zeros((self.num_units,)))
 
-    def energy(self, units: Tensor) -> Tensor:  # noqa: D102
+    def energy(self, units: Tensor) -> Tensor:
         return -be.dot(units, self.params.loc)
 
-    def mean(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: D102
+    def mean(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
         return be.bernoulli_mean(field, self.params.loc, beta, out=out)
 
-    def mode(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: D102
+    def mode(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
         return be.cast_float(field + self.params.loc > 0)
 
-    def sample(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: D102
+    def sample(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
         return be.bernoulli_sample(field, self.params.loc, beta, out=out)
 
-    def log_partition(self, field: Tensor, beta: Any = None) -> Tensor:  # noqa: D102
+    def log_partition(self, field: Tensor, beta: Any = None) -> Tensor:
         total = field + self.params.loc
         return be.tsum(be.softplus(total if beta is None else beta * total), axis=1)
 
-    def energy_gradient(self, units: Tensor, field: Tensor | None) -> BernoulliParams:  # noqa: D102
+    def energy_gradient(self, units: Tensor, field: Tensor | None) -> BernoulliParams:
         return BernoulliParams(-be.mean(units, axis=0))
 
-    def fit_marginal(self, moments: Any) -> None:  # noqa: D102
-        # A pixel that is never on would ask for an infinite bias. Nearly infinite is no better: such
-        # units are on only in chains that happen to be hot, and each time an adaptive optimizer
-        # takes the rare gradient for a strong one.
+    def fit_marginal(self, moments: Any) -> None:
+        # a pixel that is never on would ask for an infinite bias
         self.params.loc[:] = be.logit(be.clip(moments.mean, MIN_MEAN, 1 - MIN_MEAN))

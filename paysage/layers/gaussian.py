@@ -23,25 +23,25 @@ class GaussianParams(NamedTuple):
 class GaussianLayer(Layer):
     """Real units with energy Σ (x - loc)² / (2 exp(log_var)); connections see x / exp(log_var)."""
 
-    def init_params(self) -> GaussianParams:  # noqa: D102
+    def init_params(self) -> GaussianParams:
         return GaussianParams(be.zeros((self.num_units,)), be.zeros((self.num_units,)))
 
-    def energy(self, units: Tensor) -> Tensor:  # noqa: D102
+    def energy(self, units: Tensor) -> Tensor:
         return 0.5 * be.tsum(self.rescaled(be.square(units - self.params.loc)), axis=1)
 
-    def rescaled(self, units: Tensor) -> Tensor:  # noqa: D102
+    def rescaled(self, units: Tensor) -> Tensor:
         return units * be.exp(-self.params.log_var)
 
-    def mean(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: D102
+    def mean(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
         return field + self.params.loc
 
-    def mode(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: D102
+    def mode(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
         return field + self.params.loc
 
-    def sample(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: D102
+    def sample(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
         return be.gaussian_sample(field, self.params.loc, self.params.log_var, beta, out=out)
 
-    def log_partition(self, field: Tensor, beta: Any = None) -> Tensor:  # noqa: D102
+    def log_partition(self, field: Tensor, beta: Any = None) -> Tensor:
         # completing the square: ∫ exp(-β ((x - loc)²/2 - x f) / var) dx per unit
         beta = 1.0 if beta is None else beta
         exponent = self.rescaled(field * (self.params.loc + 0.5 * field))
@@ -50,14 +50,14 @@ class GaussianLayer(Layer):
         )
         return be.tsum(beta * exponent + volume, axis=1)
 
-    def energy_gradient(self, units: Tensor, field: Tensor | None) -> GaussianParams:  # noqa: D102
+    def energy_gradient(self, units: Tensor, field: Tensor | None) -> GaussianParams:
         away = units - self.params.loc
         bent = self.centered(units) * field - 0.5 * be.square(away)
         return GaussianParams(
             -self.rescaled(be.mean(away, axis=0)), self.rescaled(be.mean(bent, axis=0))
         )
 
-    def fit_marginal(self, moments: Any) -> None:  # noqa: D102
+    def fit_marginal(self, moments: Any) -> None:
         # shrinking the variance by 1% towards one keeps units that never vary finite
         self.params.loc[:] = moments.mean
         self.params.log_var[:] = be.log(0.99 * moments.var + 0.01)

@@ -114,10 +114,14 @@ class BoltzmannMachine:
         callbacks: Iterable[Callable[[State], Any]] | None = None,
     ) -> State:
         """Sweep n times, changing the state in place; see ``markov_chain``."""
-        self.sweeps.run(n, state, update_hook(method), beta, self._clamped(clamped), callbacks or ())
+        self.sweeps.run(
+            n, state, update_hook(method), beta, self._clamped(clamped), callbacks or ()
+        )
         return state
 
-    def _updated(self, n: int, state: State, method: str, beta: Any, callbacks: Any, clamped: Any):
+    def _updated(
+        self, n: int, state: State, method: str, beta: Any, callbacks: Any, clamped: Any
+    ) -> State:
         self.check_state(state)
         return self.update_state_(n, State.from_state(state), method, beta, clamped, callbacks)
 
@@ -241,7 +245,9 @@ class BoltzmannMachine:
         """Copies of all parameters and running means as NumPy arrays, in a tree like the graph."""
 
         def arrays(owner: Any) -> dict:
-            return {n: be.to_numpy_array(be.copy_tensor(p)) for n, p in owner.params._asdict().items()}
+            return {
+                n: be.to_numpy_array(be.copy_tensor(p)) for n, p in owner.params._asdict().items()
+            }
 
         return {
             "layers": [arrays(layer) for layer in self.layers],

@@ -99,6 +99,7 @@ class GradientBuilder:
         ends = (connection.target_index, connection.domain_index)
         seen = [self.model.layers[i].connected(s[i]) for s in (data, sample) for i in ends]
         leaf = self.result.weights[c].matrix
-        # the energy's derivative by W is -r r^T: data minus sample is the gap sample - data of r r^T
-        be.moment_gap(*seen, out=leaf, scratch=self._scratch[c])
+        # the energy's derivative by W is -r rᵀ, so its data minus sample is the gap of r rᵀ
+        data_t, data_d, sample_t, sample_d = seen
+        be.moment_gap(data_t, data_d, sample_t, sample_d, out=leaf, scratch=self._scratch[c])
         connection.weights.add_penalty_gradients_(self.result.weights[c])

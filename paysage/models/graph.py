@@ -90,7 +90,9 @@ def check_graph(layers: Sequence[Layer], connections: Sequence[Connection]) -> N
     for c in connections:
         ends = (c.target_index, c.domain_index)
         if any(not 0 <= i < len(layers) for i in ends) or ends[0] == ends[1]:
-            raise ConfigError(f"a connection joins two of the layers 0..{len(layers) - 1}, got {ends}")
+            raise ConfigError(
+                f"a connection joins two of the layers 0..{len(layers) - 1}, got {ends}"
+            )
         if frozenset(ends) in pairs:
             raise ConfigError(f"layers {ends} are connected twice")
         pairs.add(frozenset(ends))

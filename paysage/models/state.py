@@ -27,7 +27,7 @@ class State:
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
         self.units = list(tensors)
-        rows = {tuple(be.shape(u))[0] for u in self.units}
+        rows = {int(be.shape(u)[0]) for u in self.units}
         if len(rows) != 1:
             raise ShapeError(f"all layers of a state need the same number of rows, got {rows}")
 

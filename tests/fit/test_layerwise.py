@@ -281,6 +281,7 @@ BAD = {
     "beta": ({"beta_std": -1.0}, ConfigError, "beta_std"),
     "method": ({"method": "pcd"}, ConfigError, "pcd"),
     "initializer": ({"init_method": "xavier"}, ConfigError, "xavier"),
+    "period": ({"lr_period": "step"}, ConfigError, "lr_period"),
     "optimizer": ({"optimizer": optimizers.ADAM}, ConfigError, "optimizer"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any, NamedTuple
 
 Row = dict[str, Any]
@@ -88,6 +88,21 @@ def _numbers(row: dict[str, str]) -> Row:
     return {**values, "model": row["model"], "epoch": int(row["epoch"])}
 
 
+def mean_rows(runs: list[list[Row]]) -> list[Row]:
+    """The mean of each number over the runs; "spread" holds half of its range, by metric."""
+    return [_mean_row(rows) for rows in zip(*runs, strict=True)]
+
+
+def _mean_row(rows: tuple[Row, ...]) -> Row:
+    row: Row = {"model": rows[0]["model"], "epoch": rows[0]["epoch"], "spread": {}}
+    for name in rows[0]:
+        if name not in row:
+            values = [r[name] for r in rows]
+            row[name] = mean(values)
+            row["spread"][name] = (max(values) - min(values)) / 2
+    return row
+
+
 def compared(rows: list[Row], reference: list[Row]) -> Iterator[tuple[Row, Row]]:
     """Our rows of the epochs that are looked at, each with the notebook's."""
     known = {(row["model"], row["epoch"]): row for row in reference}
@@ -100,8 +115,8 @@ def compared(rows: list[Row], reference: list[Row]) -> Iterator[tuple[Row, Row]]
 def metrics_table(rows: list[Row], reference: list[Row]) -> str:
     """Our metrics beside the notebook's, in Markdown."""
     lines = [
-        "| model | epoch | metric | here | notebook | difference | band | holds |",
-        "|---|---:|---|---:|---:|---:|---|---|",
+        "| model | epoch | metric | here | spread | notebook | difference | band | holds |",
+        "|---|---:|---|---:|---:|---:|---:|---|---|",
     ]
     for ours, theirs in compared(rows, reference):
         lines += [_metric_line(ours, theirs, metric) for metric in METRICS]
@@ -114,9 +129,9 @@ def _metric_line(ours: Row, theirs: Row, metric: str) -> str:
     shift = f"{100 * (here / there - 1):+.1f} %"
     if band is not None and band.kind == "absolute":
         shift = f"{here - there:+.3f}"
+    numbers = f"{here:.4f} | ± {ours['spread'][metric]:.4f} | {there:.4f} | {shift}"
     return (
-        f"| {ours['model']} | {ours['epoch']} | {metric} | {here:.6f} | {there:.6f} | {shift} "
-        f"| {band or ''} | {verdict} |"
+        f"| {ours['model']} | {ours['epoch']} | {metric} | {numbers} | {band or ''} | {verdict} |"
     )
 
 

@@ -35,7 +35,7 @@ def check_lr_period(lr_period: str | None, optimizer: Optimizer) -> bool:
             warnings.warn(
                 f"the learning rate stays at {schedule.value_at(schedule.time):g} throughout this "
                 f"training: by default {schedule!r} moves on once a call of train. Pass "
-                "lr_period='epoch' for a decay within it, or lr_period='training' to say it is meant",
+                "lr_period='epoch' for a decay within it, or lr_period='training' to mean it",
                 stacklevel=3,
             )
         return False

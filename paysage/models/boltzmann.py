@@ -176,7 +176,7 @@ class BoltzmannMachine:
         """
         if method not in UPDATES:
             update_hook(method)
-        start = State.from_visible(be.float_tensor(visible), self)
+        start = State.from_visible(visible, self)
         start[0] = be.copy_tensor(start[0])
         return self.update_state_(1, start, method, clamped=())
 

@@ -40,6 +40,7 @@ class State:
         (all neighbours / neighbours set), in the place of what those would send
         (Salakhutdinov & Hinton 2009).
         """
+        visible = be.float_tensor(visible)
         model.layers[0].check_units(visible)
         return model.sweeps.pass_up(model.sweeps.empty_state(visible))
 

@@ -17,6 +17,9 @@ from paysage.models.state import State
 
 Tensor = Any
 
+#: buffers kept for the numbers of rows seen so far; a new one beyond that drops all others
+MAX_BUFFERS = 64
+
 #: name of an update of the model -> the layer's hook that it applies
 UPDATES = {
     "markov_chain": "sample",
@@ -50,6 +53,8 @@ class Sweeps:
     def _buffer(self, i: int, rows: int, slot: int) -> Tensor:
         key = (i, rows, slot)
         if key not in self._scratch:
+            if len(self._scratch) >= MAX_BUFFERS:
+                self._scratch.clear()
             self._scratch[key] = be.zeros((rows, self.layers[i].num_units))
         return self._scratch[key]
 

@@ -189,7 +189,7 @@ def main() -> None:
     runs = [run(seed, data, options) for seed in options.seeds]
     rows = table.mean_rows(runs)
     chosen = be.get_backend()
-    machine = f"{chosen.backend} on the {chosen.processor}, {platform.processor()}"
+    machine = f"{chosen.backend} on the {chosen.processor}, {platform.platform()}"
     if options.json:
         options.json.write_text(
             json.dumps({"machine": machine, "seeds": options.seeds, "runs": runs}, indent=1)

@@ -1,35 +1,80 @@
 """Files that appear whole or not at all."""
 
+import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from paysage.errors import StorageError
+
+
+def check_writable(path: Any) -> None:
+    """Raise a StorageError now if a file could not be written at `path` later."""
+    target = Path(os.path.realpath(path))
+    folder = target.parent
+    if not folder.is_dir():
+        raise StorageError(f"cannot write {path}: there is no folder {folder}")
+    if target.is_dir():
+        raise StorageError(f"cannot write {path}: it is a folder; expected the name of a file")
+    if target.exists() and not target.is_file():
+        raise StorageError(f"cannot write {path}: it is a device or a pipe; expected a plain file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageError(f"cannot write {path}: the folder {folder} is not writable")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise StorageError(f"cannot write {path}: the file is there and is read-only")
 
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`, and rename it to `path` when the block succeeds.
 
-    When the block fails or is interrupted, the temporary file is removed and what stood at
-    `path` stays as it was.
+    A reader sees the old file or the new one. When the block fails or is interrupted, the
+    temporary file is removed and what stood at `path` stays as it was.
 
     Raises
     ------
     StorageError
-        The folder does not exist, or cannot be written.
+        `path` cannot be written: before the block where that can be told, or when renaming.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    check_writable(path)
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
+    _create(partial)
+    try:
+        yield partial
+        _sync(partial)
+        if target.exists():
+            shutil.copymode(target, partial)
+        _rename(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _create(partial: Path) -> None:
+    """Whether the folder takes files is known for certain only when it has taken one."""
     try:
         partial.touch(exist_ok=False)
     except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror}): expected an existing, writable folder"
-        ) from error
+        raise StorageError(f"cannot write to {partial.parent}: {error.strerror}") from error
+
+
+def _rename(partial: Path, target: Path) -> None:
     try:
-        yield partial
-        partial.replace(path)
+        os.replace(partial, target)
+        _sync(target.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error}") from error
+
+
+def _sync(path: Path) -> None:
+    """Have a file or a folder on the disk; Windows cannot and need not sync folders."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
     finally:
-        partial.unlink(missing_ok=True)
+        os.close(handle)

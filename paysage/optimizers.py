@@ -43,8 +43,10 @@ class Optimizer:
             stepsize = schedules.Constant(initial=float(stepsize))
         elif not isinstance(stepsize, schedules.Schedule):
             raise ConfigError(f"stepsize must be a number or a schedule, got {stepsize!r}")
+        if not isinstance(tolerance, Real) or not tolerance >= 0:
+            raise ConfigError(f"tolerance must be a number, zero or more, got {tolerance!r}")
         self.stepsize = stepsize
-        self.tolerance = tolerance
+        self.tolerance = float(tolerance)
         self.lr: float | None = None
         self.updates = 0
         self._slots: dict[tuple, list[Tensor]] = {}
@@ -63,7 +65,12 @@ class Optimizer:
     def reset(self) -> None:
         """Forget what was remembered and start the schedule anew."""
         self.stepsize.reset()
-        self.lr, self.updates, self._slots = None, 0, {}
+        self.lr = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew with the next gradient; the schedule stays where it is."""
+        self.updates, self._slots = 0, {}
 
     def update(self, model: BoltzmannMachine, gradient: ModelGradient) -> None:
         """Move every parameter that is not fixed, then apply the constraints, in place."""

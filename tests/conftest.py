@@ -1,6 +1,12 @@
 """Every test runs on both backends, from one seed, unless it is marked `backend_free`."""
 
+import os
+
 import pytest
+
+# Matrices here are tiny, and test processes may share the cores: threads would only wait for one
+# another. It must be said before NumPy loads its BLAS.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from paysage import backends as be
 
@@ -23,7 +29,7 @@ def backend(request):
         return
     if name == "pytorch":
         torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-        torch.set_num_threads(1)  # tensors here are tiny: threads would wait for one another
+        torch.set_num_threads(1)
     be.set_backend(name, "cpu")
     be.set_seed(137)
     yield name

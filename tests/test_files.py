@@ -39,7 +39,7 @@ def test_the_file_gets_ordinary_permissions(tmp_path):
 
 def test_a_missing_folder_is_told_before_the_work(tmp_path):
     with (
-        pytest.raises(StorageError, match="existing, writable folder"),
+        pytest.raises(StorageError, match="there is no folder"),
         written_whole(tmp_path / "none" / "a.txt"),
     ):
         pytest.fail("the block was entered")

@@ -12,7 +12,8 @@ import pytest
 
 from paysage import storage
 from paysage.errors import StorageError
-from paysage.storage import document, writing
+from paysage.files import check_writable
+from paysage.storage import document
 
 pytestmark = pytest.mark.backend_free
 
@@ -226,10 +227,10 @@ def test_places_that_cannot_be_written(tmp_path):
     with pytest.raises(StorageError, match=r"there is no folder .*absent"):
         storage.write_tree(tmp_path / "absent" / "x.h5", [1])
     with pytest.raises(StorageError, match="it is a folder"):
-        storage.check_writable(tmp_path)
+        check_writable(tmp_path)
     with pytest.raises(StorageError, match="device or a pipe"):
-        storage.check_writable(os.devnull)
-    storage.check_writable(tmp_path / "x.h5")
+        check_writable(os.devnull)
+    check_writable(tmp_path / "x.h5")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -239,10 +240,10 @@ def test_permissions_are_asked_before(tmp_path, monkeypatch):
     target.write_bytes(b"")
     monkeypatch.setattr(os, "access", lambda where, mode: where != tmp_path)
     with pytest.raises(StorageError, match=r"folder .* is not writable"):
-        storage.check_writable(target)
+        check_writable(target)
     monkeypatch.setattr(os, "access", lambda where, mode: where != target)
     with pytest.raises(StorageError, match="read-only"):
-        storage.check_writable(target)
+        check_writable(target)
 
 
 @pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt()])
@@ -254,7 +255,7 @@ def test_a_crash_leaves_the_old_file_and_nothing_else(path, monkeypatch, moment,
         if moment == "write":
             patch.setattr(h5py.Group, "create_dataset", raiser(error))
         else:
-            patch.setattr(writing.os, moment, raiser(error))
+            patch.setattr(os, moment, raiser(error))
         with pytest.raises(StorageError if isinstance(error, OSError) else KeyboardInterrupt):
             storage.write_tree(path, make_tree(1))
     assert path.read_bytes() == before

@@ -8,7 +8,7 @@ from paysage import fit, layers, optimizers, schedules
 from paysage.models import BoltzmannMachine
 
 SETTINGS = {
-    "mnist": util.Settings(200, 20, 100, learning_rate=1e-2, decay=0.1, mcsteps=1),
+    "mnist": util.Settings(200, 20, 100, learning_rate=1e-2, decay=0.1, mcsteps=5),
     "digits": util.Settings(64, 150, 50, learning_rate=2e-2, decay=0.05, mcsteps=10),
 }
 

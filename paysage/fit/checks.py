@@ -52,6 +52,7 @@ def check_data(model: BoltzmannMachine, batch: Any) -> None:
     for mode in ("train", "validate"):
         rows = 0
         for units in batch.iterate(mode):
+            visible.check_units(units)
             visible.check_values(units)
             rows += int(be.shape(units)[0])
         if rows < 1:

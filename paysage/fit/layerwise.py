@@ -37,8 +37,11 @@ class LayerwisePretrain:
 
     Attributes
     ----------
+    machines : list of BoltzmannMachine
+        The restricted machines, from the bottom up. What was learned before an interrupt, or before
+        an error in a machine further up, is here.
     monitors : list of ProgressMonitor
-        One a machine that has been trained.
+        One a machine.
     """
 
     def __init__(self, model: BoltzmannMachine, batch: Any) -> None:
@@ -49,6 +52,7 @@ class LayerwisePretrain:
             )
         self.model = model
         self.batch = batch
+        self.machines: list[BoltzmannMachine] = []
         self.monitors: list[Any] = []
 
     def train(
@@ -74,18 +78,17 @@ class LayerwisePretrain:
             num_epochs=(num_epochs, 0), mcsteps=(mcsteps, 1), negative_phase_batch_size=(chains, 1)
         )
         check_tools(optimizer, method)
-        if lr_period is not None:
-            check_lr_period(lr_period, optimizer)
+        each_epoch = check_lr_period(lr_period, optimizer)
         AutoregressiveGammaSampler(beta_std=beta_std)
         initializer(init_method)
         check_data(self.model, self.batch)
-        self.monitors = []
-        stack: list[BoltzmannMachine] = []
+        self.monitors, self.machines = [], []
         for k in range(len(self.model.connections)):
             if verbose:
                 print(f"training model {k}\n")
             machine = self._machine(k)
-            with _seen_through(self.batch, stack):
+            with _seen_through(self.batch, list(self.machines)):
+                self.machines.append(machine)
                 machine.initialize(self.batch, method=init_method)
                 trainer = StochasticGradientDescent(machine, self.batch)
                 self.monitors.append(trainer.monitor)
@@ -97,10 +100,9 @@ class LayerwisePretrain:
                     beta_std=beta_std,
                     negative_phase_batch_size=negative_phase_batch_size,
                     verbose=verbose,
-                    lr_period=lr_period,
+                    lr_period="epoch" if each_epoch else "training",
                 )
-            stack.append(machine)
-        self._assemble(stack)
+        self._assemble(self.machines)
 
     def _machine(self, k: int) -> BoltzmannMachine:
         """The restricted machine of layers k and k+1, with their options and present values."""

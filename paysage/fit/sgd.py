@@ -71,7 +71,8 @@ class StochasticGradientDescent:
         beta_std : float
             Standard deviation of the inverse temperature of the negative chains.
         negative_phase_batch_size : int, optional
-            Number of negative chains; by default the batch size.
+            Number of negative chains; by default the batch size. ``fit.cd`` has always as many as
+            the minibatch has rows.
         verbose : bool
             Print the metrics, and show a progress bar where standard error is a terminal.
         burn_in : int
@@ -88,11 +89,9 @@ class StochasticGradientDescent:
             If a parameter or a metric becomes NaN or infinite; the model then has the
             parameters of the last good epoch.
         """
-        chains = (
-            self.batch.batch_size
-            if negative_phase_batch_size is None
-            else (negative_phase_batch_size)
-        )
+        chains = negative_phase_batch_size
+        if chains is None:
+            chains = self.batch.batch_size
         check_whole(
             num_epochs=(num_epochs, 0),
             mcsteps=(mcsteps, 1),
@@ -108,6 +107,8 @@ class StochasticGradientDescent:
         # the metrics are measured, and draw, whether or not they are shown
         self._show("Before training:", self._evaluate(), verbose)
         optimizer.update_lr()
+        # a second training goes on counting: its files must not replace those of the first
+        earlier = max(self.monitor.epochs, default=0)
         for epoch in range(1, num_epochs + 1):
             if epoch == burn_in + 1:
                 driven.set_beta(chains)
@@ -118,7 +119,7 @@ class StochasticGradientDescent:
             self._show(
                 f"End of epoch {epoch}: \nTime elapsed {round(seconds, 3)}s", metrics, verbose
             )
-            self.monitor.record(epoch, metrics, self.model)
+            self.monitor.record(earlier + epoch, metrics, self.model)
             if moved <= optimizer.tolerance:
                 break
 
@@ -137,6 +138,7 @@ class StochasticGradientDescent:
                 metrics = self._evaluate()
         except DivergenceError:
             self.model.set_values(before)
+            optimizer.forget()  # NaN in its slots would outlive the parameters'
             raise
         return _distance(before, self.model.get_values()), seconds, metrics
 

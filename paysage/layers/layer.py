@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from paysage import backends as be
-from paysage.errors import ConfigError, DataError, ShapeError
+from paysage.errors import BackendError, ConfigError, DataError, ShapeError
 from paysage.layers.parametric import Parametric, is_count
 from paysage.registry import Registry
 
@@ -156,9 +156,24 @@ class Layer(Parametric):
         """Take a constant field (n,) into the bias ``loc``, if there is one that is not fixed."""
         if "loc" in self.trainable():
             self.params.loc[:] = self.params.loc + field
+            self.enforce_constraints()
 
     def check_units(self, units: Tensor) -> None:
-        """Raise a ShapeError unless the units have the shape (B, n)."""
+        """Raise a named error unless units of the shape (B, n) meet a layer of the same backend.
+
+        Raises
+        ------
+        BackendError
+            If the units or the layer belong to another backend than the one in use.
+        ShapeError
+        """
+        for what, tensors in (("units", (units,)), ("parameters", self.params)):
+            if not all(map(be.is_tensor, tensors)):
+                raise BackendError(
+                    f"the {what} of {self!r} are no tensors of the backend in use, "
+                    f"{be.get_backend().backend!r}: be.float_tensor(units) and model.copy() make "
+                    "some that are"
+                )
         shape = tuple(be.shape(units))
         if len(shape) != 2 or shape[1] != self.num_units:
             raise ShapeError(f"{self!r} got units of shape {shape}, needs (rows, {self.num_units})")

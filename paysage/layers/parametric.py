@@ -62,11 +62,19 @@ class Parametric:
     def add_penalty(self, penalty: Mapping[str, Any]) -> None:
         """Add penalties, ``{parameter name: penalty}``; a second one on a parameter replaces it."""
         self._known(penalty)
+        for name, term in penalty.items():
+            if not isinstance(term, penalties.Penalty):
+                raise ConfigError(f"the penalty on {name!r} of {self!r} is no Penalty: {term!r}")
         self.penalties.update(penalty)
 
     def add_constraint(self, constraint: Mapping[str, Callable]) -> None:
         """Add constraints, ``{parameter name: function}``; each changes its tensor in place."""
         self._known(constraint)
+        for name, function in constraint.items():
+            if not callable(function):
+                raise ConfigError(
+                    f"the constraint on {name!r} of {self!r} is no function: {function!r}"
+                )
         self.constraints.update(constraint)
 
     def penalty_values(self) -> dict[str, float]:

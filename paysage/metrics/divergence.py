@@ -53,7 +53,7 @@ def knn_divergence(here: Any, there: Any, k: int, divide_dimension: bool) -> flo
     if min(n, m) < k + 1:
         raise DataError(
             f"a divergence by {k} nearest neighbours got {n} and {m} rows, "
-            f"expected at least {k + 1} of each"
+            f"expected at least {k + 1} of each: larger minibatches, a smaller k or other metrics"
         )
     rho = _kth_distance(here, here, k, exclude_self=True)
     log_ratio = be.log(_kth_distance(here, there, k) / rho)

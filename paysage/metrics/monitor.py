@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from paysage import backends as be
-from paysage import plotting, storage
+from paysage import plotting
 from paysage.errors import ConfigError, DataError, DivergenceError, PaysageError
+from paysage.files import check_writable
 from paysage.metrics.assessment import ModelAssessment
 from paysage.metrics.base import Metric
 from paysage.metrics.divergence import KLDivergence, ReverseKLDivergence
@@ -161,7 +162,7 @@ class ProgressMonitor:
                 f"save_best got metric {name!r}, expected one of {self.metric_names()}"
             )
         saver = SaveBest(str(filename), name, extremum)
-        storage.check_writable(str(filename))
+        check_writable(str(filename))
         self._savers.append(saver)
 
     def save_every(self, filename: str | Path, epoch_period: int = 1) -> None:
@@ -182,7 +183,7 @@ class ProgressMonitor:
             The folder cannot be written to.
         """
         saver = SaveEvery(str(filename), epoch_period)
-        storage.check_writable(epoch_filename(str(filename), epoch_period))
+        check_writable(epoch_filename(str(filename), epoch_period))
         self._savers.append(saver)
 
     def show(self, metrics: dict[str, float]) -> None:

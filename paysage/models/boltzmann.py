@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from paysage import backends as be
 from paysage import storage
@@ -14,7 +17,7 @@ from paysage.models.gradient import GradientBuilder, ModelGradient
 from paysage.models.graph import Connection, chain, check_graph
 from paysage.models.initialize import initializer
 from paysage.models.state import State
-from paysage.models.sweep import UPDATES, Sweeps, update_hook
+from paysage.models.sweep import Sweeps, check_steps, update_hook
 
 Tensor = Any
 
@@ -122,7 +125,9 @@ class BoltzmannMachine:
     def _updated(
         self, n: int, state: State, method: str, beta: Any, callbacks: Any, clamped: Any
     ) -> State:
+        n = check_steps("n", n)
         self.check_state(state)
+        beta = _checked_beta(beta, state.batch_size())
         return self.update_state_(n, State.from_state(state), method, beta, clamped, callbacks)
 
     def markov_chain(
@@ -144,7 +149,8 @@ class BoltzmannMachine:
         beta : float or tensor (B, 1), optional
             Inverse temperature, of all rows or of each.
         callbacks : iterable of functions of a State, optional
-            Called after each sweep.
+            Called after each sweep. The next one writes into the same state: a callback that keeps
+            it takes a copy, ``State.from_state(state)``.
         clamped : collection of int, optional
             Layers that stay as they are; by default those of ``set_clamped_sampling``.
 
@@ -174,8 +180,7 @@ class BoltzmannMachine:
         visible : tensor (B, V)
         method : 'markov_chain', 'mean_field_iteration' or 'deterministic_iteration'
         """
-        if method not in UPDATES:
-            update_hook(method)
+        update_hook(method)  # refuses an unknown name before any work
         start = State.from_visible(visible, self)
         start[0] = be.copy_tensor(start[0])
         return self.update_state_(1, start, method, clamped=())
@@ -245,13 +250,11 @@ class BoltzmannMachine:
         """Copies of all parameters and running means as NumPy arrays, in a tree like the graph."""
 
         def arrays(owner: Any) -> dict:
-            return {
-                n: be.to_numpy_array(be.copy_tensor(p)) for n, p in owner.params._asdict().items()
-            }
+            return {n: _array_of_its_own(p) for n, p in owner.params._asdict().items()}
 
         return {
             "layers": [arrays(layer) for layer in self.layers],
-            "offsets": [be.to_numpy_array(be.copy_tensor(k.offset)) for k in self.layers],
+            "offsets": [_array_of_its_own(layer.offset) for layer in self.layers],
             "weights": [arrays(c.weights) for c in self.connections],
         }
 
@@ -266,7 +269,10 @@ class BoltzmannMachine:
             c.weights.set_params([params[name] for name in c.weights.get_param_names()])
 
     def copy(self) -> BoltzmannMachine:
-        """A machine with the same configuration and values, sharing nothing with this one."""
+        """A machine with the same configuration and values, sharing nothing with this one.
+
+        It belongs to the backend in use, also where this one was made with another.
+        """
         twin = type(self).from_config(self.get_config())
         twin.set_values(self.get_values())
         twin.set_clamped_sampling(self.clamped_sampling)
@@ -307,3 +313,20 @@ class BoltzmannMachine:
         model = cls.from_config(tree["config"])
         model.set_values(tree["values"])
         return model
+
+
+def _checked_beta(beta: Any, rows: int) -> Any:
+    """An inverse temperature as layers take it: None, a number, or a tensor (B, 1) or (1, 1)."""
+    if beta is None or isinstance(beta, Real):
+        return beta
+    column = be.reshape(be.float_tensor(beta), (-1, 1))
+    if be.shape(column)[0] not in (1, rows):
+        raise ShapeError(
+            f"beta is one number or one a row, ({rows}, 1), got shape {tuple(be.shape(beta))}"
+        )
+    return column
+
+
+def _array_of_its_own(tensor: Tensor) -> np.ndarray:
+    # not be.copy_tensor: the tensor may be of the backend that was in use before
+    return np.array(be.to_numpy_array(tensor), order="C")

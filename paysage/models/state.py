@@ -20,13 +20,14 @@ class State:
     Parameters
     ----------
     tensors : iterable of tensors
-        All with the same number of rows. They are held, not copied.
+        All with the same number of rows. Float tensors of the backend in use are held, not copied;
+        anything else is converted.
     """
 
     __slots__ = ("units",)
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
-        self.units = list(tensors)
+        self.units = [be.float_tensor(units) for units in tensors]
         rows = {int(be.shape(u)[0]) for u in self.units}
         if len(rows) != 1:
             raise ShapeError(f"all layers of a state need the same number of rows, got {rows}")
@@ -52,7 +53,7 @@ class State:
     @classmethod
     def from_state(cls, state: State) -> State:
         """A copy."""
-        return cls(be.copy_tensor(u) for u in state.units)
+        return cls(be.copy_tensor(be.float_tensor(u)) for u in state.units)
 
     def __getitem__(self, index: int) -> Tensor:
         return self.units[index]

@@ -9,7 +9,7 @@ from paysage import backends as be
 from paysage import schedules
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
-from paysage.models.sweep import update_hook
+from paysage.models.sweep import check_steps, update_hook
 from paysage.samplers.beta import AutoregressiveGammaSampler
 
 Tensor = Any
@@ -27,14 +27,15 @@ class SequentialMC:
     mcsteps : int
         Sweeps of an update.
     clamped : iterable of int, optional
-        Layers that stay as they are.
+        Layers that stay as they are; by default those of ``model.set_clamped_sampling``.
     updater : 'markov_chain', 'mean_field_iteration' or 'deterministic_iteration'
     beta_momentum, beta_std : float
         Of the process that each chain's inverse temperature follows, one step a sweep;
         see ``AutoregressiveGammaSampler``.
     schedule : Schedule or class of one, optional
         Temperature by which the inverse temperature is divided, one value a sweep: falling
-        to zero it anneals the chains into a mode. Constant at one by default.
+        to zero it anneals the chains into a mode. Constant at one by default. The chains move a
+        copy, so that one schedule serves many chains.
     """
 
     def __init__(
@@ -48,14 +49,12 @@ class SequentialMC:
         schedule: Any = schedules.Constant,
     ) -> None:
         update_hook(updater)
-        if not hasattr(mcsteps, "__index__") or mcsteps < 0:
-            raise ConfigError(f"mcsteps must be a whole number, zero or more, got {mcsteps!r}")
         self.model = model
-        self.mcsteps = int(mcsteps)
+        self.mcsteps = check_steps("mcsteps", mcsteps)
         self.clamped = None if clamped is None else list(clamped)
         self.updater = updater
         self.beta_sampler = AutoregressiveGammaSampler(beta_momentum, beta_std)
-        self.schedule = schedule() if isinstance(schedule, type) else schedule
+        self.schedule = _own_schedule(schedule)
         self.state: State | None = None
 
     @classmethod
@@ -107,7 +106,7 @@ class SequentialMC:
     def update_state(self, steps: int | None = None) -> None:
         """Sweep ``steps`` times (``mcsteps`` by default), each at the next temperature."""
         state = self.get_state()
-        for _ in range(self.mcsteps if steps is None else steps):
+        for _ in range(self.mcsteps if steps is None else check_steps("steps", steps)):
             self.beta_sampler.update_beta()
             self.model.update_state_(1, state, self.updater, self._beta(), self.clamped)
 
@@ -117,3 +116,12 @@ class SequentialMC:
             return beta
         cold = 1.0 / max(temperature, MIN_TEMPERATURE)
         return cold if beta is None else be.float_scalar(cold) * beta
+
+
+def _own_schedule(schedule: Any) -> schedules.Schedule:
+    """A copy of the schedule, or a new one of the class."""
+    if isinstance(schedule, type) and issubclass(schedule, schedules.Schedule):
+        return schedule()
+    if not isinstance(schedule, schedules.Schedule):
+        raise ConfigError(f"schedule must be made by paysage.schedules, got {schedule!r}")
+    return schedule.copy()

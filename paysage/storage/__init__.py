@@ -18,9 +18,9 @@ from typing import Any
 from paysage.storage.document import digest, encode, split_key
 from paysage.storage.opening import is_store, open_source
 from paysage.storage.reading import read_group
-from paysage.storage.writing import check_writable, write_to_path, write_to_store
+from paysage.storage.writing import write_to_path, write_to_store
 
-__all__ = ["check_writable", "read_tree", "write_tree"]
+__all__ = ["read_tree", "write_tree"]
 
 
 def write_tree(target: Any, tree: Any, kind: str = "model", key: str = "paysage") -> None:

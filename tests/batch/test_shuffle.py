@@ -237,7 +237,7 @@ def test_output_onto_the_input(source, monkeypatch):
 
 @pytest.mark.parametrize("folder", ["missing", "data.h5"])
 def test_output_that_cannot_be_written(source, folder):
-    with pytest.raises(StorageError, match="existing, writable folder"):
+    with pytest.raises(StorageError, match="there is no folder"):
         DataShuffler(source, source.parent / folder / "out.h5").shuffle()
 
 

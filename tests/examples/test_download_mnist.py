@@ -235,7 +235,7 @@ def test_an_interrupted_download_leaves_nothing(script, idx_files, server, monke
 
 def test_an_unwritable_place_is_told_before_the_download(script, idx_files, monkeypatch, tmp_path):
     monkeypatch.setattr(script, "_body", lambda url: pytest.fail("downloaded"))
-    with pytest.raises(StorageError, match="existing, writable folder"):
+    with pytest.raises(StorageError, match="there is no folder"):
         script.download(tmp_path / "none" / "mnist.h5")
 
 

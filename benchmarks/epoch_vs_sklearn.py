@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
-from paysage import batch, datasets, fit, optimizers, schedules
+from paysage import batch, datasets, fit, optimizers
 from paysage.layers import BernoulliLayer
 from paysage.models import BoltzmannMachine
 
@@ -53,11 +53,9 @@ def our_epoch(rows: np.ndarray) -> dict[str, float]:
     """Seconds of an epoch, and of an epoch with the seven metrics measured after it."""
     trainer, data = our_trainer(rows)
     metrics = list(trainer.monitor.generator_metrics)
-    rate = schedules.PowerLawDecay(initial=1e-2, coefficient=1.0)
     trainer.monitor.generator_metrics.clear()
-    epoch = seconds_of(
-        lambda: trainer.train(optimizers.ADAM(rate), 1, method=fit.pcd, mcsteps=1, verbose=False)
-    )
+    opt = optimizers.ADAM(stepsize=1e-2)
+    epoch = seconds_of(lambda: trainer.train(opt, 1, method=fit.pcd, mcsteps=1, verbose=False))
     trainer.monitor.generator_metrics.extend(metrics)
     measuring = seconds_of(lambda: trainer.monitor.evaluate(data, trainer.model))
     return {WITHOUT: epoch, WITH: epoch + measuring}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from paysage.errors import StorageError, missing_dependency
+from paysage.errors import StorageError, in_brief, missing_dependency
 
 MNIST_FILE = "mnist.h5"
 DATA_VARIABLE = "PAYSAGE_DATA"
@@ -89,6 +89,8 @@ def load_mnist(path: str | Path | None = None) -> SplitDataset:
     StorageError
         There is no such file, or it does not hold MNIST.
     """
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise StorageError(f"got {path!r}, expected the path of an {MNIST_FILE}")
     found = find_mnist() if path is None else Path(path)
     if found is None:
         places = ", ".join(str(place) for place in _mnist_places())
@@ -107,6 +109,11 @@ def _read_part(path: Path, part: str) -> Dataset:
             f"{path}: {part} has images {images.shape} and labels {labels.shape}, "
             "expected (N, 784) and (N,)"
         )
+    if images.dtype.kind not in "biuf" or labels.dtype.kind not in "biuf":
+        raise StorageError(
+            f"{path}: {part} has images of {images.dtype} and labels of {labels.dtype}, "
+            "expected numbers"
+        )
     # pandas hands out column-major values; minibatches are rows
     grey = np.ascontiguousarray(images, dtype=np.float32)
     return Dataset(grey, labels.astype(np.int64), (28, 28), f"mnist/{part}")
@@ -119,6 +126,6 @@ def _read(path: Path, key: str) -> np.ndarray:
         table: Any = pd.read_hdf(path, key=key)
     except (KeyError, OSError, ValueError, RuntimeError) as error:
         raise StorageError(
-            f"{path} has no readable table '{key}' ({error}): {HOW_TO_GET_MNIST}"
+            f"{path} has no readable table '{key}' ({in_brief(error)}): {HOW_TO_GET_MNIST}"
         ) from error
     return table.to_numpy()

@@ -39,3 +39,8 @@ def missing_dependency(package: str, purpose: str, extra: str) -> MissingDepende
         f"{purpose} needs the package '{package}', which is not installed: "
         f"pip install 'paysage[{extra}]'"
     )
+
+
+def in_brief(error: Exception) -> str:
+    """The last line of what an error says; HDF5 puts its whole stack of calls before it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

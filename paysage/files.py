@@ -13,7 +13,7 @@ from paysage.errors import StorageError
 
 def check_writable(path: Any) -> None:
     """Raise a StorageError now if a file could not be written at `path` later."""
-    target = Path(os.path.realpath(path))
+    target = _resolved(path)
     folder = target.parent
     if not folder.is_dir():
         raise StorageError(f"cannot write {path}: there is no folder {folder}")
@@ -25,6 +25,18 @@ def check_writable(path: Any) -> None:
         raise StorageError(f"cannot write {path}: the folder {folder} is not writable")
     if target.exists() and not os.access(target, os.W_OK):
         raise StorageError(f"cannot write {path}: the file is there and is read-only")
+
+
+def _resolved(path: Any) -> Path:
+    """The file that a path leads to, links followed."""
+    if not isinstance(path, str | os.PathLike):
+        raise StorageError(f"cannot write to {path!r}: expected the path of a file")
+    try:
+        target = Path(os.path.realpath(path))
+        target.is_file()  # refuses names that the file system cannot hold
+    except (OSError, TypeError, ValueError) as error:
+        raise StorageError(f"cannot write {path!r}: {error}") from error
+    return target
 
 
 @contextmanager
@@ -40,14 +52,12 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         `path` cannot be written: before the block where that can be told, or when renaming.
     """
     check_writable(path)
-    target = Path(os.path.realpath(path))
-    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
+    target = _resolved(path)
+    # 40 letters of four bytes leave room for the rest in the 255 that a name may have
+    partial = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.part")
     _create(partial)
     try:
         yield partial
-        _sync(partial)
-        if target.exists():
-            shutil.copymode(target, partial)
         _rename(partial, target)
     finally:
         partial.unlink(missing_ok=True)
@@ -63,6 +73,9 @@ def _create(partial: Path) -> None:
 
 def _rename(partial: Path, target: Path) -> None:
     try:
+        _sync(partial)
+        if target.exists():
+            shutil.copymode(target, partial)
         os.replace(partial, target)
         _sync(target.parent)
     except OSError as error:

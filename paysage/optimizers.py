@@ -22,13 +22,19 @@ def _fraction(name: str, value: float) -> float:
     return float(value)
 
 
+def _tolerance(value: Any) -> float:
+    if not isinstance(value, Real) or not float(value) >= 0:
+        raise ConfigError(f"tolerance must be a number, zero or more, got {value!r}")
+    return float(value)
+
+
 class Optimizer:
     """Base of the rules: the learning rate, and one set of slots a parameter.
 
     Parameters
     ----------
     stepsize : Schedule or float
-        Learning rate of each epoch; constant at 0.001 by default.
+        Learning rate of each training or epoch; constant at 0.001 by default.
     tolerance : float
         Training stops after an epoch in which no parameter moved by more than this.
     """
@@ -43,16 +49,14 @@ class Optimizer:
             stepsize = schedules.Constant(initial=float(stepsize))
         elif not isinstance(stepsize, schedules.Schedule):
             raise ConfigError(f"stepsize must be a number or a schedule, got {stepsize!r}")
-        if not isinstance(tolerance, Real) or not tolerance >= 0:
-            raise ConfigError(f"tolerance must be a number, zero or more, got {tolerance!r}")
         self.stepsize = stepsize
-        self.tolerance = float(tolerance)
+        self.tolerance = _tolerance(tolerance)
         self.lr: float | None = None
         self.updates = 0
         self._slots: dict[tuple, list[Tensor]] = {}
 
     def update_lr(self) -> None:
-        """Take the next value of the schedule; called once an epoch."""
+        """Take the next value of the schedule; the trainer says how often, see ``lr_period``."""
         self.lr = float(next(self.stepsize))
 
     def copy(self) -> Optimizer:

@@ -7,6 +7,8 @@ the figure, and writes it to `filename` where one is given.
 
 from __future__ import annotations
 
+import operator
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
-from paysage.errors import DataError, ShapeError, StorageError, missing_dependency
+from paysage.errors import (
+    ConfigError,
+    DataError,
+    ShapeError,
+    StorageError,
+    missing_dependency,
+)
+from paysage.files import written_whole
 
 Shape = tuple[int, int]
 
@@ -78,6 +87,14 @@ def image_grid(
     grid = _as_grid(_array(images), shape, ncols, nrows)
     if row_titles is not None and len(row_titles) != len(grid):
         raise ShapeError(f"got {len(row_titles)} row titles for {len(grid)} rows of images")
+    highest = float(np.nanmax(grid, initial=0.0))
+    if vmax == 1.0 and highest >= 128:
+        warnings.warn(
+            f"image_grid got values up to {highest:g} and draws all above 1 alike: grey values "
+            "from 0 to 255 want vmax=255",
+            UserWarning,
+            stacklevel=2,
+        )
     figure, _ = _draw_grid(grid, (vmin, vmax), cmap, row_titles, title, 0, show)
     return _finish(figure, filename, show)
 
@@ -188,6 +205,11 @@ def metric_curves(
     DataError
         Nothing has been remembered.
     """
+    if not isinstance(memory, Sequence):
+        raise DataError(
+            f"metric_curves got a {type(memory).__name__}, expected a list of metrics by name: "
+            "monitor.memory"
+        )
     names = list(dict.fromkeys(name for entry in memory for name in entry))
     if not names:
         raise DataError("metric_curves got no metrics, expected those of at least 1 epoch")
@@ -237,6 +259,8 @@ def histogram(
     array = _array(values).ravel()
     if array.size == 0 or not np.isfinite(array).all():
         raise DataError(f"histogram got {array.size} values, expected some, all of them finite")
+    if bins is not None and (not hasattr(bins, "__index__") or bins < 1):
+        raise ConfigError(f"bins is {bins!r}, expected an integer of at least 1")
     figure = _new_figure((5.0, 3.2), show, layout="constrained")
     axes = figure.add_subplot()
     bins = bins or int(np.clip(np.sqrt(array.size), 10, 60))
@@ -303,7 +327,10 @@ def tile(
     """
     import matplotlib
 
-    colours = matplotlib.colormaps[cmap] if isinstance(cmap, str) else cmap
+    try:
+        colours = matplotlib.colormaps[cmap] if isinstance(cmap, str) else cmap
+    except KeyError as error:
+        raise ConfigError(f"unknown colormap {cmap!r}: {error.args[0]}") from error
     low, high = limits
     cells = colours(np.clip((grid - low) / ((high - low) or 1.0), 0.0, 1.0), bytes=True)
     cells[np.isnan(grid)] = 255
@@ -320,14 +347,33 @@ def tile(
 
 def _array(values: Any) -> np.ndarray:
     """A NumPy array of an array, a list or a backend tensor."""
-    if isinstance(values, (np.ndarray, list, tuple)):
-        return np.asarray(values)
-    return np.asarray(be.to_numpy_array(values))
+    try:
+        plain = isinstance(values, (np.ndarray, list, tuple))
+        array = np.asarray(values if plain else be.to_numpy_array(values))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ShapeError(
+            f"got a {type(values).__name__}, expected an array of numbers (of a State: "
+            "state.get_visible())"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"got {array.dtype} values, expected numbers")
+    return array
+
+
+def _checked_shape(shape: Any) -> Shape:
+    """Height and width, or a ShapeError."""
+    try:
+        height, width = map(operator.index, shape)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"shape is {shape!r}, expected two integers (height, width)") from error
+    if height < 1 or width < 1:
+        raise ShapeError(f"shape is {shape}, expected a height and a width of at least 1")
+    return height, width
 
 
 def _as_grid(images: np.ndarray, shape: Shape, ncols: int | None, nrows: int | None) -> np.ndarray:
     """Images as (rows, columns, height, width), missing ones at the end NaN."""
-    height, width = shape
+    height, width = _checked_shape(shape)
     if images.ndim not in (2, 3) or images.shape[-1] != height * width or images.size == 0:
         raise ShapeError(
             f"got images of shape {images.shape}, expected (n, {height * width}) "
@@ -343,6 +389,9 @@ def _as_grid(images: np.ndarray, shape: Shape, ncols: int | None, nrows: int | N
 
 def _layout(count: int, ncols: int | None, nrows: int | None) -> tuple[int, int]:
     """Rows and columns for so many images."""
+    for name, value in {"ncols": ncols, "nrows": nrows}.items():
+        if value is not None and not hasattr(value, "__index__"):
+            raise ShapeError(f"{name} is {value!r}, expected an integer")
     if ncols is None:
         ncols = int(np.ceil(np.sqrt(count))) if nrows is None else -(-count // max(1, nrows))
     if nrows is None:
@@ -453,13 +502,21 @@ def _new_figure(size: tuple[float, float], show: bool, layout: str | None = None
     return Figure(figsize=size, **settings)
 
 
+def _save(figure: Any, filename: str | Path) -> None:
+    """Write a figure, whole or not at all, in the format of the suffix; without one, PNG."""
+    try:
+        path = Path(filename)
+        path = path if path.suffix or path.is_dir() else path.with_name(f"{path.name}.png")
+        with written_whole(path) as partial:
+            figure.savefig(partial, dpi=figure.dpi, format=path.suffix[1:].lower())
+    except (OSError, TypeError, ValueError) as error:
+        raise StorageError(f"cannot write the picture {str(filename)!r}: {error}") from error
+
+
 def _finish(figure: Any, filename: str | Path | None, show: bool) -> Any:
     """Write and show a figure where that is asked for."""
     if filename is not None:
-        try:
-            figure.savefig(filename, dpi=figure.dpi)
-        except (OSError, ValueError) as error:
-            raise StorageError(f"cannot write the picture '{filename}': {error}") from error
+        _save(figure, filename)
     if show:
         import matplotlib.pyplot as plt
 

@@ -1,5 +1,6 @@
 """What happens to a minibatch between the table and the model."""
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,12 +39,14 @@ def do_nothing(tensor: Tensor) -> Tensor:
 def scale(tensor: Tensor, denominator: Any = 1) -> Tensor:
     """Divide by a number, or by one number a column."""
     divisor = denominator if isinstance(denominator, int | float) else be.float_tensor(denominator)
-    return be.cast_float(tensor) / divisor
+    return be.float_tensor(tensor) / divisor
 
 
 @register
 def binarize_color(tensor: Tensor) -> Tensor:
     """Grey values from 0 to 255 to 0 and 1, by rounding x / 255."""
+    if not be.is_tensor(tensor):
+        tensor = be.from_numpy_array(np.asarray(tensor))
     # x / 255 >= 1/2 without the division; integers are compared with an integer, which is faster.
     whole = be.dtype(tensor) in (be.Byte, be.Int, be.Long)
     return be.cast_float(tensor >= (128 if whole else 127.5))
@@ -55,14 +58,14 @@ binarize_color.domain = (0, 255)  # type: ignore[attr-defined]
 @register
 def l1_normalize(tensor: Tensor) -> Tensor:
     """Scale each row so that its absolute values sum to one; a row of zeros stays."""
-    tensor = be.cast_float(tensor)
+    tensor = be.float_tensor(tensor)
     return tensor / _one_for_zero(be.tsum(be.tabs(tensor), axis=1, keepdims=True))
 
 
 @register
 def l2_normalize(tensor: Tensor) -> Tensor:
     """Scale each row to Euclidean norm one; a row of zeros stays."""
-    tensor = be.cast_float(tensor)
+    tensor = be.float_tensor(tensor)
     return tensor / _one_for_zero(be.norm(tensor, axis=1, keepdims=True))
 
 
@@ -103,6 +106,14 @@ def one_hot(data: Any, category_list: Sequence[Any]) -> Tensor:
     return be.float_tensor(matches.reshape(len(values), -1))
 
 
+def _levels_to_caller() -> int:
+    """The `stacklevel` at which a warning shows the line outside of the package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("paysage."):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 class Transformation:
     """A function of a minibatch with its arguments.
 
@@ -125,8 +136,14 @@ class Transformation:
         self.function = do_nothing if function is None else function
         if not callable(self.function):
             raise ConfigError(f"Transformation needs a function of a tensor; got {function!r}")
-        self.args = list(args or ())
-        self.kwargs = dict(kwargs or {})
+        try:
+            self.args = list(() if args is None else args)
+            self.kwargs = dict({} if kwargs is None else kwargs)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"Transformation needs a list args and a dictionary kwargs; got {args!r} and "
+                f"{kwargs!r}"
+            ) from error
 
     def __repr__(self) -> str:
         return f"Transformation({self.name})"
@@ -166,7 +183,7 @@ class Transformation:
                 f"binarize_color got no value above {highest:g}, all of which become 0; it expects "
                 "grey values from 0 to 255. Are the data scaled already?",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=_levels_to_caller(),
             )
 
     def _check_rows(self, rows: np.ndarray, start: int, domain: tuple[float, float]) -> float:
@@ -178,9 +195,8 @@ class Transformation:
         place = np.argwhere(~good)[0]
         where = f"row {start + place[0]}" + "".join(f", column {n}" for n in place[1:])
         expected = "finite numbers" if domain == _ANY else f"from {domain[0]} to {domain[1]}"
-        raise DataError(
-            f"{self.name} got the value {rows[tuple(place)]} in {where}; expected {expected}"
-        )
+        subject = "the data have" if domain == _ANY else f"{self.name} got"
+        raise DataError(f"{subject} the value {rows[tuple(place)]} in {where}; expected {expected}")
 
     def get_config(self) -> dict[str, Any]:
         """The name and the arguments of the function, as JSON values.

@@ -14,6 +14,7 @@ FLOORS = {
     "errors": -1,  # below all: everyone raises
     "backends": 0,
     "files": 0,
+    "threads": 0,
     "registry": 0,
     "schedules": 1,
     "constraints": 1,

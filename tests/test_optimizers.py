@@ -313,3 +313,9 @@ def test_impossible_stepsizes(bad):
 
 def test_numbers_of_numpy_are_stepsizes_too():
     assert json.dumps(next(optimizers.Gradient(np.float32(0.5)).stepsize)) == "0.5"
+
+
+@pytest.mark.parametrize("bad", ["0.1", None, -1.0, float("nan")])
+def test_impossible_tolerances(bad):
+    with pytest.raises(ConfigError, match="tolerance"):
+        optimizers.ADAM(0.1, tolerance=bad)

@@ -125,6 +125,8 @@ def _write(out: str | Path, read: Callable[[Part], np.ndarray]) -> Path:
                 flat = array.reshape(len(array), -1)
                 table = pd.DataFrame(flat) if array.ndim == 3 else pd.Series(array, name="label")
                 store.put(key, table, format="fixed", track_times=False)
+        if not is_mnist(partial):  # PyTables does not tell when the disk is full
+            raise StorageError(f"cannot write {out}: it does not read back; is the disk full?")
     return Path(out)
 
 

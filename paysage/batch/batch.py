@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from paysage import backends as be
@@ -10,6 +11,11 @@ from paysage.backends.contract import Tensor
 from paysage.batch.table import InMemoryTable, as_rows, positive_integer
 from paysage.errors import ConfigError, DataError, ShapeError, StorageError
 from paysage.preprocess import Transformation
+
+_OF_A_TABLE = (
+    *("get", "reset_generator", "iterate", "get_transform", "set_transform"),
+    *("ncols", "nrows", "batch_size", "output_batch_size"),
+)
 
 
 class Batch:
@@ -27,7 +33,7 @@ class Batch:
     Raises
     ------
     ConfigError
-        There are no tables.
+        There are no tables, or something that is no table.
     ShapeError
         The tables have different numbers of columns.
 
@@ -42,8 +48,7 @@ class Batch:
     """
 
     def __init__(self, tables: Mapping[str, Any]):
-        if not tables:
-            raise ConfigError("a Batch needs at least one table: {'train': …, 'validate': …}")
+        _check_tables(tables)
         self.tables = dict(tables)
         first = next(iter(self.tables.values()))
         self.ncols = _common_ncols(self.tables)
@@ -136,6 +141,22 @@ class Batch:
         return dict(zip(self._modes, transforms, strict=True))
 
 
+def _check_tables(tables: Any) -> None:
+    """Say what is wrong with the tables of a `Batch`."""
+    if not isinstance(tables, Mapping) or not tables:
+        got = "none" if tables is None or isinstance(tables, Mapping) else type(tables).__name__
+        raise ConfigError(
+            f"a Batch needs at least one table, {{'train': …, 'validate': …}}; got {got}"
+        )
+    for mode, table in tables.items():
+        missing = [name for name in _OF_A_TABLE if not hasattr(table, name)]
+        if missing:
+            raise ConfigError(
+                f"the {mode!r} table is a {type(table).__name__}, which has no {missing[0]}; "
+                "expected InMemoryTable(data, batch_size) or the like"
+            )
+
+
 def _common_ncols(tables: Mapping[str, Any]) -> int:
     widths = {mode: table.ncols for mode, table in tables.items()}
     if len(set(widths.values())) > 1:
@@ -169,8 +190,11 @@ def in_memory_batch(
     DataError
         One of the sides would have no rows, or training fewer than a minibatch.
     """
-    if not 0 < train_fraction < 1:
-        raise ConfigError(f"train_fraction is {train_fraction}, expected a number between 0 and 1")
+    fraction: Any = train_fraction
+    if not isinstance(fraction, Real) or not 0 < train_fraction < 1:
+        raise ConfigError(
+            f"train_fraction is {train_fraction!r}, expected a number between 0 and 1"
+        )
     size = positive_integer(batch_size, "batch_size")
     rows = as_rows(tensor)
     total = int(be.shape(rows)[0])

@@ -1,16 +1,18 @@
 """Shuffle the rows of a pandas HDF5 file that may be larger than memory."""
 
 import math
+import os
 import pickle
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from paysage.errors import ConfigError, StorageError
+from paysage.errors import ConfigError, StorageError, in_brief
 from paysage.files import written_whole
 
 GIB = 2**30
@@ -18,6 +20,8 @@ GIB = 2**30
 WORKING_COPIES = 4
 # rows looked at to learn how many bytes a row takes
 SAMPLE_ROWS = 256
+# files that a table is dealt into; more would take for ever
+MOST_BUCKETS = 4096
 
 
 class _Plan(NamedTuple):
@@ -58,6 +62,8 @@ class DataShuffler:
     ------
     ConfigError
         `allowed_mem`, `complevel` or `seed` is out of range.
+    StorageError
+        A filename is no path.
     """
 
     def __init__(
@@ -68,12 +74,7 @@ class DataShuffler:
         complevel: int = 5,
         seed: int = 137,
     ):
-        if not allowed_mem > 0:
-            raise ConfigError(f"allowed_mem is {allowed_mem} GiB, expected a positive number")
-        if complevel not in range(10):
-            raise ConfigError(f"complevel is {complevel}, expected 0 to 9")
-        if seed < 0:
-            raise ConfigError(f"seed is {seed}, expected a number that is not negative")
+        _check_settings((filename, shuffled_filename), allowed_mem, complevel, seed)
         self.filename = Path(filename)
         self.shuffled_filename = Path(shuffled_filename)
         self.allowed_mem = allowed_mem
@@ -90,14 +91,24 @@ class DataShuffler:
             input, or cannot be written.
         """
         self._check_paths()
+        try:
+            self._shuffle()
+        except StorageError:
+            raise
+        except OSError as error:
+            raise StorageError(f"cannot write {self.shuffled_filename}: {error}") from error
+
+    def _shuffle(self) -> None:
         with (
             _opened(self.filename, "r") as source,
             written_whole(self.shuffled_filename) as partial,
-            _opened(partial, "w", complevel=self.complevel, complib="zlib") as target,
         ):
-            for plan in _plans(source, self.allowed_mem * GIB):
-                for key in plan.keys:
-                    self._shuffle_table(source, target, key, plan)
+            plans = _plans(source, self.allowed_mem * GIB)
+            with _opened(partial, "w", complevel=self.complevel, complib="zlib") as target:
+                for plan in plans:
+                    for key in plan.keys:
+                        self._shuffle_table(source, target, key, plan)
+            _check_written(partial, plans, self.shuffled_filename)
 
     def _check_paths(self) -> None:
         if not self.filename.is_file():
@@ -136,6 +147,19 @@ class DataShuffler:
                     pickle.dump(rows.iloc[np.flatnonzero(drawn == number)], file)
 
 
+def _check_settings(paths: Any, allowed_mem: Any, complevel: Any, seed: Any) -> None:
+    """Say what is wrong with the arguments of a `DataShuffler`."""
+    for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            raise StorageError(f"got {path!r}, expected the path of a file")
+    if not isinstance(allowed_mem, Real) or not 0 < float(allowed_mem) < math.inf:
+        raise ConfigError(f"allowed_mem is {allowed_mem!r} GiB, expected a positive number")
+    if not isinstance(complevel, Integral) or complevel not in range(10):
+        raise ConfigError(f"complevel is {complevel!r}, expected a whole number from 0 to 9")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ConfigError(f"seed is {seed!r}, expected a whole number that is not negative")
+
+
 def _plans(source: Any, allowed_bytes: float) -> list[_Plan]:
     """One plan for each length of table, made for its widest table."""
     lengths: dict[int, list[str]] = {}
@@ -147,8 +171,31 @@ def _plans(source: Any, allowed_bytes: float) -> list[_Plan]:
     for num_rows, keys in lengths.items():
         row_bytes = WORKING_COPIES * max(_row_bytes(source, key) for key in keys)
         num_buckets = max(1, math.ceil(num_rows * row_bytes / allowed_bytes))
+        if num_buckets > MOST_BUCKETS:
+            needed = num_rows * row_bytes / MOST_BUCKETS / GIB
+            raise ConfigError(
+                f"allowed_mem is {allowed_bytes / GIB:g} GiB, expected at least {needed:.2g} for "
+                f"the {num_rows} rows of '{keys[0]}'"
+            )
         plans.append(_Plan(keys, num_rows, num_buckets, max(1, int(allowed_bytes // row_bytes))))
     return plans
+
+
+def _check_written(path: Path, plans: list[_Plan], name: Path) -> None:
+    """Read every row back: PyTables does not tell when the disk is full."""
+    try:
+        with _opened(path, "r") as store:
+            for plan in plans:
+                for key in plan.keys:
+                    starts = range(0, plan.num_rows, plan.slice_rows)
+                    slices = (store.select(key, start=n, stop=n + plan.slice_rows) for n in starts)
+                    if sum(map(len, slices)) != plan.num_rows:
+                        raise ValueError(f"'{key}' has lost rows")
+    except Exception as error:  # PyTables raises whatever a damaged file leads HDF5 to
+        raise StorageError(
+            f"cannot write {name}: what was written cannot be read back ({in_brief(error)}); "
+            "is the disk full?"
+        ) from error
 
 
 def _num_rows(source: Any, key: str) -> int:
@@ -192,7 +239,8 @@ def _write(target: Any, key: str, rows: Any, options: dict[str, Any]) -> None:
             target.put(key, rows, index=False, track_times=False, **options)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise StorageError(
-            f"table '{key}' could not be written in the '{options['format']}' format: {error}"
+            f"table '{key}' could not be written in the '{options['format']}' format: "
+            f"{in_brief(error)}"
         ) from error
 
 
@@ -204,7 +252,7 @@ def _opened(path: Path, mode: Any, **options: Any) -> Iterator[Any]:
     try:
         store = pd.HDFStore(str(path), mode, **options)
     except (OSError, RuntimeError, ValueError) as error:
-        raise StorageError(f"{path} cannot be opened as an HDF5 file: {error}") from error
+        raise StorageError(f"{path} cannot be opened as an HDF5 file: {in_brief(error)}") from error
     try:
         yield store
     finally:

@@ -1,6 +1,7 @@
 """Minibatches of the rows of a tensor in memory."""
 
 import operator
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
-from paysage.errors import ConfigError, DataError, ShapeError
+from paysage.errors import ConfigError, DataError, PaysageError, ShapeError
 from paysage.preprocess import Transformation
 
 
@@ -95,20 +96,48 @@ class InMemoryTable:
         return (self._rows(start) for start in range(0, self.nrows, self.batch_size))
 
     def _rows(self, start: int) -> Tensor:
-        return self._transform.compute(self.tensor[start : start + self.batch_size])
+        rows = self.tensor[start : start + self.batch_size]
+        result = be.float_tensor(self._transform.compute(rows))
+        expected = (int(be.shape(rows)[0]), self.ncols)
+        if tuple(be.shape(result)) != expected:
+            raise ShapeError(
+                f"{self._transform} makes {tuple(be.shape(result))} of {expected[0]} rows, "
+                f"expected {expected}"
+            )
+        return result
 
 
 def _width_after(transform: Transformation, row: Tensor) -> int:
     """Columns that the transform makes of a row; one row tells, and a transform may be costly."""
-    shape = tuple(be.shape(transform.compute(row)))
+    try:
+        with np.errstate(all="ignore"):  # what becomes infinite is told below
+            result = be.float_tensor(transform.compute(row))
+    except PaysageError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{transform} cannot be applied to a row of shape {tuple(be.shape(row))}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    shape = tuple(be.shape(result))
     if len(shape) != 2 or shape[0] != 1:
         raise ShapeError(f"{transform} makes {shape} of a row, expected (1, columns)")
+    if not be.is_finite_all(result):
+        raise DataError(f"{transform} makes NaN or infinite values of the first row")
     return int(shape[1])
 
 
 def as_rows(data: Any) -> Tensor:
     """The data as a two-dimensional Float tensor with contiguous rows, a copy only if needed."""
-    tensor = be.float_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data)
+    try:
+        # values too large for a Float become infinite, which is told with their place
+        with warnings.catch_warnings(), np.errstate(over="ignore"):
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            tensor = be.float_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data)
+    except (TypeError, ValueError, np.exceptions.ComplexWarning) as error:
+        raise DataError(
+            f"data of type {type(data).__name__} are no table of numbers: {error}"
+        ) from error
     shape = tuple(be.shape(tensor))
     if len(shape) != 2:
         raise ShapeError(f"data of shape {shape}, expected (rows, columns)")
@@ -124,6 +153,8 @@ def positive_integer(value: Any, name: str) -> int:
         number = operator.index(value)
     except TypeError as error:
         raise ConfigError(f"{name} is {value!r}, expected an integer") from error
+    if isinstance(value, bool):
+        raise ConfigError(f"{name} is {value}, expected an integer")
     if number < 1:
         raise ConfigError(f"{name} is {number}, expected at least 1")
     return number

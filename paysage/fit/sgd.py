@@ -16,6 +16,7 @@ from paysage.metrics import ProgressMonitor
 from paysage.models import BoltzmannMachine
 from paysage.optimizers import Optimizer
 from paysage.samplers import AutoregressiveGammaSampler
+from paysage.threads import threads_for
 
 
 class StochasticGradientDescent:
@@ -104,6 +105,23 @@ class StochasticGradientDescent:
         check_data(self.model, self.batch)
         phases = Phases(self.model, chains, mcsteps, update_method, beta_std=0.0)
 
+        with threads_for(max(chains, self.batch.batch_size) * self._largest_matrix()):
+            self._epochs(
+                optimizer, num_epochs, method, phases, driven, burn_in, each_epoch, verbose
+            )
+
+    def _epochs(
+        self,
+        optimizer: Optimizer,
+        num_epochs: int,
+        method: Callable,
+        phases: Phases,
+        driven: AutoregressiveGammaSampler,
+        burn_in: int,
+        each_epoch: bool,
+        verbose: bool,
+    ) -> None:
+        """The epochs of a training whose arguments have been checked."""
         # the metrics are measured, and draw, whether or not they are shown
         self._show("Before training:", self._evaluate(), verbose)
         optimizer.update_lr()
@@ -111,7 +129,7 @@ class StochasticGradientDescent:
         earlier = max(self.monitor.epochs, default=0)
         for epoch in range(1, num_epochs + 1):
             if epoch == burn_in + 1:
-                driven.set_beta(chains)
+                driven.set_beta(phases.negative.get_state().batch_size())
                 phases.negative.beta_sampler = driven
             if each_epoch and epoch > 1:
                 optimizer.update_lr()
@@ -155,6 +173,9 @@ class StochasticGradientDescent:
             print(heading)
             self.monitor.show(metrics)
             print(flush=True)
+
+    def _largest_matrix(self) -> int:
+        return max(c.weights.shape[0] * c.weights.shape[1] for c in self.model.connections)
 
     def _num_minibatches(self) -> int | None:
         table = self.batch.tables["train"]

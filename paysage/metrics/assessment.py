@@ -55,7 +55,7 @@ class ModelAssessment:
 
     @cached_property
     def model_state(self) -> Any:
-        """State of the model's own chains after `fantasy_steps` sweeps of all layers at beta = 1."""
+        """The model's own chains after `fantasy_steps` sweeps of all layers at beta = 1."""
         return SequentialMC.generate_fantasy_state(
             self.model, self.num_fantasy, self.fantasy_steps, clamped=(), beta_std=0.0
         )

@@ -156,13 +156,14 @@ class ProgressMonitor:
         StorageError
             The folder cannot be written to.
         """
-        name = metric if isinstance(metric, str) else getattr(metric, "name", metric)
+        kind = "__name__" if isinstance(metric, type) else "name"
+        name = metric if isinstance(metric, str) else getattr(metric, kind, metric)
         if name not in self.metric_names():
             raise ConfigError(
                 f"save_best got metric {name!r}, expected one of {self.metric_names()}"
             )
+        check_writable(filename)
         saver = SaveBest(str(filename), name, extremum)
-        check_writable(str(filename))
         self._savers.append(saver)
 
     def save_every(self, filename: str | Path, epoch_period: int = 1) -> None:
@@ -171,7 +172,8 @@ class ProgressMonitor:
         Parameters
         ----------
         filename : path
-            '{epoch}' in it stands for the epoch; without it, '_epoch0005' is put before the suffix.
+            '{epoch}' or, say, '{epoch:03d}' in it stands for the epoch; without it, '_epoch0005'
+            is put before the suffix.
         epoch_period : int
             Number of epochs from one file to the next.
 
@@ -182,6 +184,7 @@ class ProgressMonitor:
         StorageError
             The folder cannot be written to.
         """
+        check_writable(filename)  # as a name without the epoch: a folder is none
         saver = SaveEvery(str(filename), epoch_period)
         check_writable(epoch_filename(str(filename), epoch_period))
         self._savers.append(saver)

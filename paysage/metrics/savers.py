@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,14 @@ class SaveEvery:
 
 
 def epoch_filename(filename: str, epoch: int) -> str:
-    """`filename` with the epoch in it: at '{epoch}', or as '_epoch0005' before the suffix."""
-    if "{epoch}" in filename:
-        return filename.replace("{epoch}", str(epoch))
+    """`filename` with the epoch in it: at '{epoch}', or as '_epoch0005' before the suffix.
+
+    A format may follow the name, as in '{epoch:03d}'.
+    """
+    with_epoch, places = re.subn(
+        r"\{epoch(?::(0?\d*)d?)?\}", lambda found: format(epoch, f"{found[1] or ''}d"), filename
+    )
+    if places:
+        return with_epoch
     path = Path(filename)
     return str(path.with_name(f"{path.stem}_epoch{epoch:04d}{path.suffix}"))

@@ -317,8 +317,10 @@ class BoltzmannMachine:
 
 def _checked_beta(beta: Any, rows: int) -> Any:
     """An inverse temperature as layers take it: None, a number, or a tensor (B, 1) or (1, 1)."""
-    if beta is None or isinstance(beta, Real):
-        return beta
+    if beta is None:
+        return None
+    if isinstance(beta, Real):
+        return float(beta)  # NumPy's own numbers would turn units into double precision
     column = be.reshape(be.float_tensor(beta), (-1, 1))
     if be.shape(column)[0] not in (1, rows):
         raise ShapeError(

@@ -49,17 +49,21 @@ class Connection:
 
 
 class Link(NamedTuple):
-    """A connection as seen from one of its layers."""
+    """A connection as seen from one of its layers; what is written into it counts at once."""
 
     neighbour: int
-    weights: Weights
+    connection: Connection
     transposed: bool
     """True where the neighbour is the domain, so that the input is r(neighbour) Wᵀ"""
-    gain: float
+
+    @property
+    def gain(self) -> float:
+        """Factor on what the layer receives."""
+        return self.connection.target_gain if self.transposed else self.connection.domain_gain
 
     def input(self, seen: Any, out: Any = None) -> Any:
         """What the layer receives: seen (B, neighbour) times the weights, (B, layer)."""
-        result = be.dot(seen, self.weights.W(trans=self.transposed), out=out)
+        result = be.dot(seen, self.connection.weights.W(trans=self.transposed), out=out)
         if self.gain != 1.0:
             result *= self.gain
         return result
@@ -79,13 +83,18 @@ def check_graph(layers: Sequence[Layer], connections: Sequence[Connection]) -> N
     Raises
     ------
     ConfigError
-        For fewer than two layers, indices out of range, a layer connected to itself, a pair
-        connected twice, or a layer that no path joins to the visible one.
+        For fewer than two layers, an object that stands in two places, indices out of range, a
+        layer connected to itself, a pair connected twice, or a layer that no path joins to the
+        visible one.
     ShapeError
         For weights whose shape is not that of their two layers.
     """
     if len(layers) < 2:
         raise ConfigError(f"a Boltzmann machine needs at least two layers, got {len(layers)}")
+    for what, parts in (("layers", layers), ("weights", [c.weights for c in connections])):
+        # training would move them twice, and a copy or a file would take them apart
+        if len(set(map(id, parts))) < len(parts):
+            raise ConfigError(f"the same {what} stand in two places of a machine")
     pairs = set()
     for c in connections:
         ends = (c.target_index, c.domain_index)
@@ -117,6 +126,6 @@ def links_of(num_layers: int, connections: Sequence[Connection]) -> list[list[Li
     """For each layer the links to its neighbours."""
     links: list[list[Link]] = [[] for _ in range(num_layers)]
     for c in connections:
-        links[c.target_index].append(Link(c.domain_index, c.weights, True, c.target_gain))
-        links[c.domain_index].append(Link(c.target_index, c.weights, False, c.domain_gain))
+        links[c.target_index].append(Link(c.domain_index, c, True))
+        links[c.domain_index].append(Link(c.target_index, c, False))
     return links

@@ -34,7 +34,7 @@ class State:
 
     @classmethod
     def from_visible(cls, visible: Tensor, model: BoltzmannMachine) -> State:
-        """Visible units as given; every other layer the mean of a pass from the visible layer up.
+        """Visible units held as given; every other layer the mean of a pass up from there.
 
         Layers are set in the order of their distance from the visible one, given the neighbours
         that are set already. A layer with further neighbours receives its input multiplied by

@@ -12,7 +12,6 @@ Nothing is pickled and no HDF5 attribute is read. A file is taken for what its d
 after both digests agree, so a damaged one is refused and never half understood.
 """
 
-from pathlib import Path
 from typing import Any
 
 from paysage.storage.document import digest, encode, split_key
@@ -50,7 +49,7 @@ def write_tree(target: Any, tree: Any, kind: str = "model", key: str = "paysage"
     if is_store(target):
         write_to_store(target, parts, leaves)
     else:
-        write_to_path(Path(target), parts, leaves)
+        write_to_path(target, parts, leaves)
 
 
 def read_tree(source: Any, kind: str = "model", key: str = "paysage") -> Any:

@@ -113,7 +113,7 @@ def check_document(document: Any, kind: str, name: str) -> None:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise StorageError(f"{name} is an HDF5 file, but its document is not one of ours")
     schema = document.get("schema")
-    if not isinstance(schema, int) or schema < 1:
+    if type(schema) is not int or schema < 1:
         damaged(name, f"its schema is {schema!r}")
     if schema > SCHEMA:
         raise StorageError(

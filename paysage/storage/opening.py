@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ def open_source(source: Any) -> Iterator[tuple[Any, int, str]]:
     """
     if is_store(source):
         opened = _open_store(source)
+    elif not isinstance(source, str | os.PathLike):
+        raise StorageError(f"got {source!r}, expected the path of a file or an open HDFStore")
     else:
         path = Path(source)
         _check_signature(path)

@@ -207,6 +207,28 @@ def test_after_an_exception_transforms_are_put_back_and_the_model_is_untouched(
         np.testing.assert_array_equal(array(c.weights.W()), w)
 
 
+def test_after_an_interrupt_the_machines_trained_so_far_are_still_there(monkeypatch):
+    def interrupt(k, machine):
+        if k == 1:
+            raise KeyboardInterrupt
+
+    spied = Spied(monkeypatch, before=interrupt)
+    trainer = fit.LayerwisePretrain(stack(4), data_batch()[1])
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(optimizers.ADAM(0.05), 2, verbose=False)
+    assert [m is n for m, n in zip(trainer.machines, spied.machines, strict=True)] == [True] * 2
+    learned = array(trainer.machines[0].connections[0].weights.W())
+    assert not np.array_equal(learned, array(spied.starts[0].connections[0].weights.W()))
+
+
+def test_the_warning_about_the_schedule_comes_once_and_points_at_the_caller():
+    decay = schedules.PowerLawDecay(initial=0.1, coefficient=1.0)
+    trainer = fit.LayerwisePretrain(stack(4), data_batch()[1])
+    with pytest.warns(UserWarning, match="lr_period") as caught:
+        trainer.train(optimizers.ADAM(decay), 0, verbose=False)
+    assert [w.filename for w in caught] == [__file__]
+
+
 def test_fixed_parameters_come_out_as_they_went_in():
     model = stack(4)
     model.connections[1].weights.set_fixed_params(["matrix"])

@@ -366,6 +366,33 @@ def test_a_learning_rate_that_is_far_too_large_is_reported_and_undone(rule):
     trainer.train(optimizers.ADAM(), 1, verbose=False)
 
 
+def test_after_a_divergence_the_same_optimizer_trains_again():
+    data = draws(TRUTHS["bernoulli"]())
+    model = student("bernoulli")
+    trainer = trainer_of(model, data)
+    optimizer = optimizers.ADAM(0.01)
+
+    def spoiled(visible, phases):
+        gradient = fit.pcd(visible, phases)
+        gradient.weights[0].matrix[:] = float("nan")
+        return gradient
+
+    with pytest.raises(DivergenceError):
+        trainer.train(optimizer, 1, method=spoiled, verbose=False)
+    trainer.train(optimizer, 1, verbose=False)
+    assert finite(model)
+
+
+def test_a_second_training_goes_on_counting_and_keeps_the_files_of_the_first(tmp_path):
+    data = draws(TRUTHS["bernoulli"]())
+    trainer = trainer_of(student("bernoulli"), data)
+    trainer.monitor.save_every(tmp_path / "model_{epoch}.h5")
+    for epochs in (2, 1):
+        trainer.train(optimizers.ADAM(), epochs, verbose=False)
+    assert trainer.monitor.epochs == [1, 2, 3]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"model_{k}.h5" for k in (1, 2, 3)]
+
+
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 def test_not_a_number_in_the_second_epoch_leaves_the_parameters_of_the_first(poison):
     data = draws(TRUTHS["centered"]())

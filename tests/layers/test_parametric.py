@@ -164,3 +164,18 @@ def test_configurations_share_nothing_with_their_owner():
     layer.get_config()["penalties"]["loc"] = 3
     assert layer.get_fixed_params() == []
     assert layer.penalties == {}
+
+
+@pytest.mark.parametrize("bad", [0.1, penalties.l1_penalty, np.abs, None])
+def test_what_is_no_penalty_is_refused_at_once(bad):
+    layer = BernoulliLayer(3)
+    with pytest.raises(ConfigError, match=r"'loc' of BernoulliLayer\(3\)"):
+        layer.add_penalty({"loc": bad})
+    assert layer.penalties == {}
+
+
+def test_what_is_no_constraint_is_refused_at_once():
+    layer = BernoulliLayer(3)
+    with pytest.raises(ConfigError, match=r"'loc' of BernoulliLayer\(3\)"):
+        layer.add_constraint({"loc": 0.0})
+    assert layer.constraints == {}

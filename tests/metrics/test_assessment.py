@@ -79,3 +79,14 @@ def test_wrong_arguments():
         ModelAssessment(data(), machine(), fantasy_steps=-1)
     with pytest.raises(ConfigError, match="num_fantasy is 0"):
         ModelAssessment(data(), machine(), num_fantasy=0)
+
+
+def test_fantasy_particles_ignore_the_clamping_that_the_user_samples_with():
+    model = BoltzmannMachine([BernoulliLayer(6), BernoulliLayer(3)])
+    model.set_clamped_sampling([0])
+    model.layers[0].params.loc[:] = -30.0
+    model.connections[0].weights.params.matrix[:] = 60.0
+    model.layers[1].params.loc[:] = 30.0
+    # alone the visible units are all off; with the hidden ones, which are on, they are all on
+    assert float(be.tmin(ModelAssessment(data(), model).fantasy.get_visible())) == 1.0
+    assert model.clamped_sampling == [0]

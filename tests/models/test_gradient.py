@@ -254,3 +254,16 @@ def test_offsets_move_towards_the_mean_by_their_rate():
     model.update_offsets(state)
     wanted = before + 0.01 * (arrays(state)[0].mean(axis=0) - before)
     np.testing.assert_allclose(array(model.layers[0].offset), wanted, rtol=1e-6)
+
+
+def test_constraints_hold_on_biases_that_take_what_moving_offsets_change():
+    model = pair("BB", center=True)
+    model.connections[0].weights.params.matrix[:] = -1.0
+    for layer in model.layers:
+        layer.add_constraint({"loc": constraints.non_negative})
+        layer.params.loc[:] = 0.0
+        layer.offset[:] = 0.0
+    model.update_offsets(State([be.ones((2, 4)), be.ones((2, 3))]))
+    for layer in model.layers:
+        assert array(layer.offset).min() > 0
+        np.testing.assert_array_equal(array(layer.params.loc), 0.0)

@@ -178,3 +178,14 @@ def test_the_callers_lists_are_not_kept():
 
 def test_machines_and_layers_say_what_they_are():
     assert repr(pair("BG")) == "BoltzmannMachine([BernoulliLayer(4), GaussianLayer(3)])"
+
+
+def test_nothing_stands_in_two_places():
+    layer, weights = BernoulliLayer(3), Weights((3, 3))
+    with pytest.raises(ConfigError, match="same layers"):
+        BoltzmannMachine([layer, layer])
+    with pytest.raises(ConfigError, match="same weights"):
+        BoltzmannMachine(
+            [BernoulliLayer(3) for _ in range(3)],
+            [Connection(0, 1, weights), Connection(1, 2, weights)],
+        )

@@ -56,6 +56,24 @@ def own_machine():
     return model
 
 
+@pytest.mark.parametrize("way", ["copy", "file"])
+def test_a_model_of_another_backend_can_be_taken_along(way, backend, tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    model = rich_machine()
+    wanted = model.get_values()
+    be.set_backend({"python": "pytorch", "pytorch": "python"}[backend])
+    if way == "copy":
+        found = model.copy()
+    else:
+        model.save(tmp_path / "model.h5")
+        found = BoltzmannMachine.from_saved(tmp_path / "model.h5")
+    assert all(be.is_tensor(p) for layer in found.layers for p in (*layer.params, layer.offset))
+    assert json.dumps(found.get_values(), default=np.ndarray.tolist) == json.dumps(
+        wanted, default=np.ndarray.tolist
+    )
+    assert found.markov_chain(1, random_state(found, 3)).batch_size() == 3
+
+
 def rich_machine():
     model = build("GBB", (4, 3, 2), [(0, 1), (1, 2), (2, 0)], center=True)
     model.layers[0].set_fixed_params(["log_var"])

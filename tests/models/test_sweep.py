@@ -6,6 +6,7 @@ from machines import array, arrays, build, pair, random_state, skip, state_of, t
 
 from paysage import backends as be
 from paysage.errors import ConfigError, ShapeError
+from paysage.layers import Weights
 from paysage.models import State
 
 METHODS = ["markov_chain", "mean_field_iteration", "deterministic_iteration"]
@@ -318,5 +319,40 @@ def test_a_column_of_betas_needs_one_beta_a_row(wrong):
     if wrong == 1:
         assert model.markov_chain(1, random_state(model, 4), beta).batch_size() == 4
     else:
-        with pytest.raises(Exception):  # noqa: B017 - whichever the backend's broadcasting raises
+        with pytest.raises(ShapeError, match="beta"):
             model.markov_chain(1, random_state(model, 4), beta)
+
+
+@pytest.mark.parametrize(
+    "form", [list, np.array, lambda b: np.array(b)[:, None], lambda b: be.float_tensor(b)]
+)
+def test_betas_may_come_as_a_vector_a_list_or_an_array(form):
+    model = skip()
+    start, numbers = random_state(model, 4), [0.2, 0.5, 1.0, 2.0]
+    wanted = model.mean_field_iteration(1, start, be.float_tensor(np.array(numbers)[:, None]))
+    assert same(model.mean_field_iteration(1, start, form(numbers)), wanted)
+
+
+def test_a_number_of_numpy_leaves_the_precision_alone():
+    seen = []
+    model = skip()
+    proper = model.layers[1].sample
+    model.layers[1].sample = lambda field, beta, out: (seen.append(beta), proper(field, beta))[1]
+    model.markov_chain(1, random_state(model, 3), beta=np.float64(0.5))
+    assert [type(beta) for beta in seen] == [float]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("bad", [-1, 1.5, "2", None])
+def test_impossible_numbers_of_sweeps(method, bad):
+    model = skip()
+    with pytest.raises(ConfigError, match="whole number"):
+        getattr(model, method)(bad, random_state(model, 2))
+
+
+def test_weights_that_are_replaced_are_replaced_for_the_sweeps_too():
+    model = pair("BB")
+    model.connections[0].weights = Weights((4, 3), scale=3.0)
+    visible = random_state(model, 6)[0]
+    wanted = twin(model).mean([array(visible), np.zeros((6, 3))], 1)
+    np.testing.assert_allclose(array(State.from_visible(visible, model)[1]), wanted, **CLOSE)

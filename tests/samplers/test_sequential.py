@@ -139,6 +139,34 @@ def test_samplers_do_not_share_their_default_schedule():
     assert first.schedule is not second.schedule
 
 
+def test_one_schedule_serves_many_chains():
+    cooling = schedules.Linear(initial=1.0, delta=0.5)
+    model = skip()
+    start = random_state(model, 20)
+    runs = []
+    for _ in range(2):
+        be.set_seed(3)
+        sampler = SequentialMC(model, schedule=cooling, beta_std=0.0)
+        sampler.set_state(start)
+        sampler.update_state(2)
+        runs.append(arrays(sampler.state))
+    assert next(cooling) == 1.0
+    for a, b in zip(*runs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("bad", [0.5, None, "Constant", int])
+def test_what_is_no_schedule_is_refused(bad):
+    with pytest.raises(ConfigError, match="schedule"):
+        SequentialMC(pair("BB"), schedule=bad)
+
+
+@pytest.mark.parametrize("steps", [-1, 1.5, "2"])
+def test_impossible_numbers_of_steps_of_an_update(steps):
+    with pytest.raises(ConfigError, match="steps"):
+        SequentialMC.from_model(pair("BB"), 3).update_state(steps)
+
+
 @pytest.mark.parametrize("updater", ["mean_field_iteration", "deterministic_iteration"])
 def test_updaters(updater):
     model = skip()

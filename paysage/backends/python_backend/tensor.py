@@ -26,7 +26,8 @@ def float_scalar(x):
 def float_tensor(x):
     if isinstance(x, np.ndarray) and x.dtype == Float:
         return x
-    return np.array(x, dtype=Float, order="C")
+    # np.asarray first: PyTorch's tensors do not take NumPy's keywords
+    return np.array(np.asarray(x), dtype=Float, order="C")
 
 
 def long_tensor(x):

@@ -1,0 +1,81 @@
+"""States: what they take, and which tensors meet which model."""
+
+import numpy as np
+import pytest
+from machines import arrays, pair, random_state, skip
+
+from paysage import backends as be
+from paysage.batch import in_memory_batch
+from paysage.errors import BackendError, ShapeError
+from paysage.fit import SGD
+from paysage.models import State
+from paysage.optimizers import ADAM
+from paysage.samplers import SequentialMC
+
+
+@pytest.fixture
+def other(backend):
+    """The name of the backend that is not in use."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    return {"python": "pytorch", "pytorch": "python"}[backend]
+
+
+@pytest.mark.parametrize("form", [np.float64, np.int64, np.float32, np.ndarray.tolist])
+def test_units_of_any_kind_become_float_tensors(form):
+    model = skip()
+    wanted = random_state(model, 5)
+    given = [form(np.array(units)) for units in arrays(wanted)]
+    state = State(given)
+    assert all(be.is_tensor(units) and be.dtype(units) == be.Float for units in state)
+    for start in (State.from_state(state), model.markov_chain(0, state)):
+        for a, b in zip(arrays(start), arrays(wanted), strict=True):
+            np.testing.assert_array_equal(a, b)
+    model.joint_energy(state)
+    model.gradient(state, state)
+    assert model.markov_chain(2, state).batch_size() == 5
+
+
+def test_float_tensors_are_held_and_not_copied():
+    units = [be.zeros((2, 4)), be.zeros((2, 3))]
+    state = State(units)
+    units[0][:] = 7.0
+    assert arrays(state)[0].min() == 7.0
+
+
+def test_rows_that_differ_are_refused():
+    with pytest.raises(ShapeError, match="rows"):
+        State([be.zeros((2, 4)), be.zeros((3, 3))])
+
+
+def test_a_state_of_another_backend_is_refused_and_converted_on_request(other):
+    model = pair("GB", center=True)
+    old = random_state(model, 3)
+    be.set_backend(other)
+    model = model.copy()
+    for use in (
+        lambda: model.markov_chain(1, old),
+        lambda: model.joint_energy(old),
+        lambda: model.gradient(old, old),
+        lambda: SequentialMC(model).set_state(old),
+    ):
+        with pytest.raises(BackendError, match="units"):
+            use()
+    assert model.markov_chain(1, State(old)).batch_size() == 3
+    assert model.markov_chain(1, State.from_state(old)).batch_size() == 3
+
+
+def test_a_model_of_another_backend_is_refused_and_unharmed(other, backend):
+    model = pair("GB", center=True)
+    data = np.random.default_rng(0).normal(size=(40, 4))
+    start = random_state(model, 3)
+    be.set_backend(other)
+    for use in (
+        lambda: model.markov_chain(1, State(start)),
+        lambda: model.compute_reconstructions(data),
+        lambda: SGD(model, in_memory_batch(data, 10)).train(ADAM(), 1, verbose=False),
+    ):
+        with pytest.raises(BackendError, match="parameters"):
+            use()
+    be.set_backend(backend)
+    model.markov_chain(1, start)
+    model.compute_reconstructions(data)

@@ -1,0 +1,63 @@
+"""Small products run on one thread, and an application's own choice stands."""
+
+import pytest
+
+from paysage.threads import FEW_MULTIPLICATIONS, VARIABLES, threads_for
+
+pytestmark = pytest.mark.backend_free
+
+
+def blas_threads():
+    """Numbers of threads of the BLAS libraries that are loaded."""
+    import numpy  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    from threadpoolctl import threadpool_limits
+
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with threadpool_limits(2, user_api="blas"):
+        if set(blas_threads()) != {2}:
+            pytest.skip("this BLAS does not take a number of threads")
+        yield
+
+
+def test_small_products_get_one_thread_and_the_former_number_comes_back(two_threads):
+    with threads_for(100 * 784 * 200):
+        assert set(blas_threads()) == {1}
+    assert set(blas_threads()) == {2}
+
+
+def test_large_products_keep_all_threads(two_threads):
+    with threads_for(FEW_MULTIPLICATIONS):
+        assert set(blas_threads()) == {2}
+
+
+def test_the_number_comes_back_after_an_error(two_threads):
+    with pytest.raises(KeyError), threads_for(1):
+        raise KeyError
+    assert set(blas_threads()) == {2}
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_who_has_set_a_variable_is_left_alone(two_threads, monkeypatch, name):
+    monkeypatch.setenv(name, "2")
+    with threads_for(1):
+        assert set(blas_threads()) == {2}
+
+
+def test_torch_gets_one_thread_too(two_threads):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threads_for(1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import weakref
+from collections.abc import Callable
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
 from paysage import schedules
-from paysage.errors import ConfigError, ShapeError
+from paysage.errors import ConfigError
 
 if TYPE_CHECKING:
     from paysage.models import BoltzmannMachine, ModelGradient
@@ -39,9 +41,6 @@ class Optimizer:
         Training stops after an epoch in which no parameter moved by more than this.
     """
 
-    #: number of tensors that the rule remembers for each parameter
-    num_slots: ClassVar[int] = 0
-
     def __init__(self, stepsize: Any = None, tolerance: float = 1e-7) -> None:
         if stepsize is None:
             stepsize = schedules.Constant(initial=0.001)
@@ -49,11 +48,12 @@ class Optimizer:
             stepsize = schedules.Constant(initial=float(stepsize))
         elif not isinstance(stepsize, schedules.Schedule):
             raise ConfigError(f"stepsize must be a number or a schedule, got {stepsize!r}")
-        self.stepsize = stepsize
+        self.stepsize = stepsize.copy()  # two optimizers may be given the same schedule
         self.tolerance = _tolerance(tolerance)
         self.lr: float | None = None
         self.updates = 0
         self._slots: dict[tuple, list[Tensor]] = {}
+        self._model: Callable[[], Any] = lambda: None
 
     def update_lr(self) -> None:
         """Take the next value of the schedule; the trainer says how often, see ``lr_period``."""
@@ -77,9 +77,15 @@ class Optimizer:
         self.updates, self._slots = 0, {}
 
     def update(self, model: BoltzmannMachine, gradient: ModelGradient) -> None:
-        """Move every parameter that is not fixed, then apply the constraints, in place."""
+        """Move every parameter that is not fixed, then apply the constraints, in place.
+
+        What is remembered belongs to one model: another one starts anew.
+        """
         if self.lr is None:
             self.update_lr()
+        if self._model() is not model:
+            self.forget()
+            self._model = weakref.ref(model)
         self.updates += 1
         owners = [*model.layers, *(c.weights for c in model.connections)]
         parts = [*gradient.layers, *gradient.weights]
@@ -92,13 +98,7 @@ class Optimizer:
     def _slots_of(self, key: tuple, grad: Tensor) -> list[Tensor]:
         if key not in self._slots:
             self._slots[key] = self._start(grad)
-        slots = self._slots[key]
-        if slots and be.shape(slots[0]) != be.shape(grad):
-            raise ShapeError(
-                f"this optimizer has been training a parameter of shape {be.shape(slots[0])}, "
-                f"got a gradient of shape {be.shape(grad)}: use a copy() for another model"
-            )
-        return slots
+        return self._slots[key]
 
     def _start(self, grad: Tensor) -> list[Tensor]:
         """Slots of a parameter at its first gradient."""

@@ -7,7 +7,7 @@ from typing import Any
 from paysage import backends as be
 from paysage.models import BoltzmannMachine, ModelGradient, State
 from paysage.models.gradient import GradientBuilder
-from paysage.samplers import SequentialMC
+from paysage.samplers import AutoregressiveGammaSampler, SequentialMC
 
 Tensor = Any
 
@@ -47,11 +47,20 @@ class Phases:
             updater=update_method,
             beta_std=beta_std,
         )
+        self._betas = self.negative.beta_sampler
         self._builder = GradientBuilder(model)
         self._positive: dict[int, State] = {}
         self._last_mean: dict[int, Tensor] = {}
         #: positive state of the last gradient
         self.data: State | None = None
+
+    def set_driven(self, driven: bool) -> None:
+        """Let the negative chains' inverse temperatures wander, or keep them at one."""
+        if driven:
+            self._betas.set_beta(self.negative.get_state().batch_size())
+        self.negative.beta_sampler = (
+            self._betas if driven else AutoregressiveGammaSampler(beta_std=0.0)
+        )
 
     def positive_state(self, visible: Tensor) -> State:
         """Start at the minibatch with the visible layer clamped; the last layer at its mean.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,17 @@ from paysage.models import BoltzmannMachine
 from paysage.optimizers import Optimizer
 from paysage.samplers import AutoregressiveGammaSampler
 from paysage.threads import threads_for
+
+
+class _Run(NamedTuple):
+    """What stays the same over the epochs of a training."""
+
+    optimizer: Optimizer
+    method: Callable
+    phases: Phases
+    burn_in: int
+    each_epoch: bool
+    verbose: bool
 
 
 class StochasticGradientDescent:
@@ -101,72 +112,57 @@ class StochasticGradientDescent:
         )
         check_tools(optimizer, method)
         each_epoch = check_lr_period(lr_period, optimizer)
-        driven = AutoregressiveGammaSampler(beta_std=beta_std)
+        AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
         check_data(self.model, self.batch)
-        phases = Phases(self.model, chains, mcsteps, update_method, beta_std=0.0)
-
+        phases = Phases(self.model, chains, mcsteps, update_method, beta_std)
+        run = _Run(optimizer, method, phases, burn_in, each_epoch, verbose)
         with threads_for(max(chains, self.batch.batch_size) * self._largest_matrix()):
-            self._epochs(
-                optimizer, num_epochs, method, phases, driven, burn_in, each_epoch, verbose
-            )
+            self._epochs(run, num_epochs)
 
-    def _epochs(
-        self,
-        optimizer: Optimizer,
-        num_epochs: int,
-        method: Callable,
-        phases: Phases,
-        driven: AutoregressiveGammaSampler,
-        burn_in: int,
-        each_epoch: bool,
-        verbose: bool,
-    ) -> None:
-        """The epochs of a training whose arguments have been checked."""
+    def _epochs(self, run: _Run, num_epochs: int) -> None:
         # the metrics are measured, and draw, whether or not they are shown
-        self._show("Before training:", self._evaluate(), verbose)
-        optimizer.update_lr()
+        self._show("Before training:", self._evaluate(), run.verbose)
+        run.phases.set_driven(run.burn_in == 0)
+        run.optimizer.update_lr()
         # a second training goes on counting: its files must not replace those of the first
         earlier = max(self.monitor.epochs, default=0)
         for epoch in range(1, num_epochs + 1):
-            if epoch == burn_in + 1:
-                driven.set_beta(phases.negative.get_state().batch_size())
-                phases.negative.beta_sampler = driven
-            if each_epoch and epoch > 1:
-                optimizer.update_lr()
-            moved, seconds, metrics = self._guarded_epoch(optimizer, method, phases, verbose)
-            self._show(
-                f"End of epoch {epoch}: \nTime elapsed {round(seconds, 3)}s", metrics, verbose
-            )
+            if epoch > 1 and epoch == run.burn_in + 1:
+                run.phases.set_driven(True)
+            if epoch > 1 and run.each_epoch:
+                run.optimizer.update_lr()
+            moved, seconds, metrics = self._guarded_epoch(run)
+            heading = f"End of epoch {epoch}: \nTime elapsed {round(seconds, 3)}s"
+            self._show(heading, metrics, run.verbose)
             self.monitor.record(earlier + epoch, metrics, self.model)
-            if moved <= optimizer.tolerance:
+            if moved <= run.optimizer.tolerance:
                 break
 
-    def _guarded_epoch(
-        self, optimizer: Optimizer, method: Callable, phases: Phases, verbose: bool
-    ) -> tuple[float, float, Any]:
+    def _guarded_epoch(self, run: _Run) -> tuple[float, float, Any]:
         """One epoch and its metrics; on divergence the parameters go back to where they were."""
         before = self.model.get_values()
         start = time.perf_counter()
         try:
             # infinities are looked for below, once, and named: no warning at every operation
             with np.errstate(all="ignore"):
-                self._epoch(optimizer, method, phases, verbose)
+                self._epoch(run)
                 check_finite(self.model)
                 seconds = time.perf_counter() - start
                 metrics = self._evaluate()
         except DivergenceError:
             self.model.set_values(before)
-            optimizer.forget()  # NaN in its slots would outlive the parameters'
+            run.optimizer.forget()  # NaN in its slots would outlive the parameters'
             raise
         return _distance(before, self.model.get_values()), seconds, metrics
 
-    def _epoch(self, optimizer: Optimizer, method: Callable, phases: Phases, verbose: bool) -> None:
+    def _epoch(self, run: _Run) -> None:
         centered = any(layer.center for layer in self.model.layers)
-        for visible in _progress(self.batch.iterate("train"), self._num_minibatches(), verbose):
-            gradient = method(visible, phases)
-            optimizer.update(self.model, gradient)
-            if centered and phases.data is not None:
-                self.model.update_offsets(phases.data)
+        minibatches = self.batch.iterate("train")
+        for visible in _progress(minibatches, self._num_minibatches(), run.verbose):
+            gradient = run.method(visible, run.phases)
+            run.optimizer.update(self.model, gradient)
+            if centered and run.phases.data is not None:
+                self.model.update_offsets(run.phases.data)
 
     def _show(self, heading: str, metrics: Any, verbose: bool) -> None:
         if verbose:

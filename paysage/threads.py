@@ -9,10 +9,12 @@ depend on the number of cores. Large products keep all threads.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 #: products of fewer multiplications than this, about 10 ms of one core, run on one thread
 FEW_MULTIPLICATIONS = 5e8
@@ -20,28 +22,48 @@ FEW_MULTIPLICATIONS = 5e8
 #: whoever sets one of these has chosen the number of threads already
 VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
+_limited = False
+
+
+@functools.cache
+def _controller() -> Any:
+    """The BLAS libraries that are loaded; finding them takes a millisecond, setting them none."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
 
 @contextmanager
 def threads_for(multiplications: float) -> Iterator[None]:
     """While open, products run on one thread if even the largest of them is small.
+
+    Within another one that limits the threads it does nothing.
 
     Parameters
     ----------
     multiplications : float
         Of the largest product: rows times units times units.
     """
-    if multiplications >= FEW_MULTIPLICATIONS or any(name in os.environ for name in VARIABLES):
+    chosen = _limited or any(name in os.environ for name in VARIABLES)
+    if chosen or multiplications >= FEW_MULTIPLICATIONS:
         yield
         return
-    from threadpoolctl import threadpool_limits
+    with _one_thread():
+        yield
 
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    global _limited
     torch = sys.modules.get("torch")  # a backend that is not in use is not loaded for this
     before = torch.get_num_threads() if torch else 1
-    with threadpool_limits(1, user_api="blas"):
+    with _controller().limit(limits=1, user_api="blas"):
+        _limited = True
         try:
             if torch:
                 torch.set_num_threads(1)
             yield
         finally:
+            _limited = False
             if torch:
                 torch.set_num_threads(before)

@@ -33,6 +33,14 @@ def test_small_products_get_one_thread_and_the_former_number_comes_back(two_thre
     assert set(blas_threads()) == {2}
 
 
+def test_an_inner_limit_leaves_the_outer_one_standing(two_threads):
+    with threads_for(1):
+        with threads_for(1):
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {1}
+    assert set(blas_threads()) == {2}
+
+
 def test_large_products_keep_all_threads(two_threads):
     with threads_for(FEW_MULTIPLICATIONS):
         assert set(blas_threads()) == {2}

@@ -116,7 +116,7 @@ class StochasticGradientDescent:
         check_data(self.model, self.batch)
         phases = Phases(self.model, chains, mcsteps, update_method, beta_std)
         run = _Run(optimizer, method, phases, burn_in, each_epoch, verbose)
-        with threads_for(max(chains, self.batch.batch_size) * self._largest_matrix()):
+        with threads_for(max(chains, self.batch.batch_size) * self.model.largest_matrix()):
             self._epochs(run, num_epochs)
 
     def _epochs(self, run: _Run, num_epochs: int) -> None:
@@ -169,9 +169,6 @@ class StochasticGradientDescent:
             print(heading)
             self.monitor.show(metrics)
             print(flush=True)
-
-    def _largest_matrix(self) -> int:
-        return max(c.weights.shape[0] * c.weights.shape[1] for c in self.model.connections)
 
     def _num_minibatches(self) -> int | None:
         table = self.batch.tables["train"]

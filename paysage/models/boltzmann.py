@@ -18,6 +18,7 @@ from paysage.models.graph import Connection, chain, check_graph
 from paysage.models.initialize import initializer
 from paysage.models.state import State
 from paysage.models.sweep import Sweeps, check_steps, update_hook
+from paysage.threads import threads_for
 
 Tensor = Any
 
@@ -68,6 +69,10 @@ class BoltzmannMachine:
         owners = [*self.layers, *(c.weights for c in self.connections)]
         return sum(owner.num_parameters() for owner in owners)
 
+    def largest_matrix(self) -> int:
+        """Number of weights of the connection that has most."""
+        return max(c.weights.shape[0] * c.weights.shape[1] for c in self.connections)
+
     def initialize(self, batch: Any, method: str = "hinton", **kwargs: Any) -> None:
         """Give the parameters first values from the data.
 
@@ -117,9 +122,9 @@ class BoltzmannMachine:
         callbacks: Iterable[Callable[[State], Any]] | None = None,
     ) -> State:
         """Sweep n times, changing the state in place; see ``markov_chain``."""
-        self.sweeps.run(
-            n, state, update_hook(method), beta, self._clamped(clamped), callbacks or ()
-        )
+        hook, held = update_hook(method), self._clamped(clamped)
+        with threads_for(state.batch_size() * self.largest_matrix()):
+            self.sweeps.run(n, state, hook, beta, held, callbacks or ())
         return state
 
     def _updated(

@@ -43,3 +43,10 @@ def test_a_missing_folder_is_told_before_the_work(tmp_path):
         written_whole(tmp_path / "none" / "a.txt"),
     ):
         pytest.fail("the block was entered")
+
+
+def test_long_names_of_many_bytes_can_be_written(tmp_path):
+    path = tmp_path / ("模" * 83 + ".h5")  # 252 bytes of the 255 that there may be
+    with written_whole(path) as partial:
+        partial.write_text("new")
+    assert path.read_text() == "new"

@@ -12,9 +12,9 @@ pytestmark = pytest.mark.backend_free
 ROOT = Path(paysage.__file__).parent
 FLOORS = {
     "errors": -1,  # below all: everyone raises
+    "threads": -1,
     "backends": 0,
     "files": 0,
-    "threads": 0,
     "registry": 0,
     "schedules": 1,
     "constraints": 1,

@@ -459,3 +459,56 @@ def test_nothing_is_unpickled(path):
     assert_same(storage.read_tree(path), make_tree())
     with pd.HDFStore(str(path), "r") as store:
         assert_same(storage.read_tree(store), make_tree())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot limit the size of files")
+@pytest.mark.parametrize("limit", range(0, 40_000, 2000))
+@pytest.mark.parametrize("through", ["path", "store"])
+def test_a_full_disk_is_told_and_costs_neither_the_process_nor_the_file(tmp_path, limit, through):
+    """A limit on the size of files stands in for the disk; HDF5 does not tell of it, or crashes."""
+    import resource
+
+    path = tmp_path / "tree.h5"
+    old, new = {"a": np.arange(100)}, {"a": np.arange(3000)}
+    storage.write_tree(path, old)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = path.stat().st_size + limit if through == "store" else limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        if through == "path":
+            storage.write_tree(path, new)
+        else:
+            with pd.HDFStore(str(path), "a") as store:
+                storage.write_tree(store, new)
+        written = True
+    except StorageError:
+        written = False
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert_same(storage.read_tree(path), new if written else old)
+    assert written == (limit > 34_000) or 24_000 <= limit <= 34_000
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("place", [None, 3, b"tree.h5", "a\0b", "a" * 300], ids=repr)
+def test_what_is_no_path(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match="cannot write"):
+        storage.write_tree(place, [1])
+    with pytest.raises(StorageError):
+        storage.read_tree(place)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_is_replaced_while_it_is_read(path, monkeypatch):
+    """What was opened is read whole, whatever stands under its name by then."""
+    from paysage.storage import opening
+
+    def opened_and_replaced(*arguments, opened=opening._open_file, **options):
+        file = opened(*arguments, **options)
+        storage.write_tree(path, [1])
+        return file
+
+    storage.write_tree(path, make_tree())
+    monkeypatch.setattr(opening, "_open_file", opened_and_replaced)
+    assert_same(storage.read_tree(path), make_tree())

@@ -1,15 +1,15 @@
 """Small products run on one thread, and an application's own choice stands."""
 
+import numpy as np
 import pytest
 
-from paysage.threads import FEW_MULTIPLICATIONS, VARIABLES, threads_for
+from paysage.threads import FEW_MULTIPLICATIONS, VARIABLES, both, threads_for
 
 pytestmark = pytest.mark.backend_free
 
 
 def blas_threads():
     """Numbers of threads of the BLAS libraries that are loaded."""
-    import numpy  # noqa: F401
     from threadpoolctl import threadpool_info
 
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -69,3 +69,27 @@ def test_torch_gets_one_thread_too(two_threads):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_both_returns_both_results(two_threads, limited):
+    with threads_for(1 if limited else FEW_MULTIPLICATIONS):
+        assert both(lambda: "first", lambda: "second") == ("first", "second")
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_error_in_either_of_both_comes_out(two_threads, place):
+    def fail():
+        raise KeyError(place)
+
+    jobs = [lambda: None, lambda: None]
+    jobs[place] = fail
+    with threads_for(1), pytest.raises(KeyError):
+        both(*jobs)
+    with threads_for(1):
+        assert both(lambda: 1, lambda: 2) == (1, 2)
+
+
+def test_numpys_error_state_goes_along(two_threads):
+    with threads_for(1), np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        both(lambda: np.float32(1e38) * np.float32(1e38), lambda: None)

@@ -54,25 +54,26 @@ def run(
         connection.weights.add_penalty({"matrix": penalties.l1_penalty(chosen.l1)})
     model.initialize(batch, method="glorot_normal")
 
-    fit.LayerwisePretrain(model, batch).train(
-        adam(chosen.learning_rate, chosen.decay),
-        epochs,
-        mcsteps=chosen.mcsteps,
-        method=fit.pcd,
-        init_method="glorot_normal",
-        verbose=verbose,
-        lr_period="epoch",
-    )
-    # The stack is nearly right: the machine as a whole is trained ten times as gently.
     trainer = fit.SGD(model, batch)
-    trainer.train(
-        adam(0.1 * chosen.learning_rate, chosen.decay),
-        epochs,
-        mcsteps=chosen.mcsteps,
-        method=fit.pcd,
-        verbose=verbose,
-        lr_period="epoch",
-    )
+    with util.until_interrupted():
+        fit.LayerwisePretrain(model, batch).train(
+            adam(chosen.learning_rate, chosen.decay),
+            epochs,
+            mcsteps=chosen.mcsteps,
+            method=fit.pcd,
+            init_method="glorot_normal",
+            verbose=verbose,
+            lr_period="epoch",
+        )
+        # The stack is nearly right: the machine as a whole is trained ten times as gently.
+        trainer.train(
+            adam(0.1 * chosen.learning_rate, chosen.decay),
+            epochs,
+            mcsteps=chosen.mcsteps,
+            method=fit.pcd,
+            verbose=verbose,
+            lr_period="epoch",
+        )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor
 

@@ -52,14 +52,15 @@ def run(
 
     rate = schedules.PowerLawDecay(initial=chosen.learning_rate, coefficient=chosen.decay)
     trainer = fit.SGD(model, batch)
-    trainer.train(
-        optimizers.ADAM(stepsize=rate),
-        chosen.num_epochs if num_epochs is None else num_epochs,
-        mcsteps=chosen.mcsteps,
-        method=fit.pcd,
-        verbose=verbose,
-        lr_period="epoch",
-    )
+    with util.until_interrupted():
+        trainer.train(
+            optimizers.ADAM(stepsize=rate),
+            chosen.num_epochs if num_epochs is None else num_epochs,
+            mcsteps=chosen.mcsteps,
+            method=fit.pcd,
+            verbose=verbose,
+            lr_period="epoch",
+        )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 
 from paysage import backends as be
 from paysage import batch, datasets, plotting, preprocess, samplers
-from paysage.errors import PaysageError, missing_dependency
+from paysage.errors import PaysageError, StorageError, missing_dependency
 
 HERE = Path(__file__).resolve().parent
 SEED = 137
@@ -93,6 +94,18 @@ def some_images(data: batch.Batch, num: int) -> Any:
     return next(data.iterate("validate"))[:num]
 
 
+# the training
+
+
+@contextmanager
+def until_interrupted() -> Iterator[None]:
+    """Take Ctrl-C for the wish to stop training and see what has been learned."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\ninterrupted: going on with the model as it is")
+
+
 # the pictures
 
 
@@ -101,7 +114,10 @@ def output_folder(out: str | Path | None, script: str) -> Path:
     if find_spec("matplotlib") is None:
         raise missing_dependency("matplotlib", "the pictures of the examples", "examples")
     folder = HERE / "output" / Path(script).stem if out is None else Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the folder {folder}: {error.strerror}") from error
     return folder
 
 
@@ -266,3 +282,6 @@ def main(run: Callable[..., Any], description: str | None, argv: list[str] | Non
         )
     except PaysageError as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -17,12 +17,12 @@ Tensor = Any
 def contrastive_divergence(visible: Tensor, phases: Phases) -> ModelGradient:
     """CD-k: the negative chains start at the minibatch each time (Hinton 2002)."""
     phases.restart_at(visible)
-    return phases.gradient(phases.positive_state(visible), phases.negative_state())
+    return phases.gradient(*phases.states(visible))
 
 
 def persistent_contrastive_divergence(visible: Tensor, phases: Phases) -> ModelGradient:
     """PCD-k: the negative chains go on from where they were (Tieleman 2008)."""
-    return phases.gradient(phases.positive_state(visible), phases.negative_state())
+    return phases.gradient(*phases.states(visible))
 
 
 cd = contrastive_divergence

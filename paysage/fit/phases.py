@@ -7,7 +7,9 @@ from typing import Any
 from paysage import backends as be
 from paysage.models import BoltzmannMachine, ModelGradient, State
 from paysage.models.gradient import GradientBuilder
+from paysage.models.sweep import Sweeps
 from paysage.samplers import AutoregressiveGammaSampler, SequentialMC
+from paysage.threads import both
 
 Tensor = Any
 
@@ -47,6 +49,9 @@ class Phases:
             updater=update_method,
             beta_std=beta_std,
         )
+        # sweeps of its own: the memory for fields is not shared with the negative phase
+        self._sweeps = Sweeps(model.layers, model.connections)
+        self._side_by_side = len(model.layers) == 2 and be.get_backend().processor == "cpu"
         self._betas = self.negative.beta_sampler
         self._builder = GradientBuilder(model)
         self._positive: dict[int, State] = {}
@@ -67,7 +72,7 @@ class Phases:
 
         The state is overwritten by the next call.
         """
-        sweeps, last = self.model.sweeps, len(self.model.layers) - 1
+        sweeps, last = self._sweeps, len(self.model.layers) - 1
         rows = int(be.shape(visible)[0])
         if rows not in self._positive:
             self._positive[rows] = sweeps.empty_state(visible)
@@ -94,6 +99,15 @@ class Phases:
         state = State([*chains.units[:last], self._last_mean[rows]])
         self.model.sweeps.update(state, last, "mean")
         return state
+
+    def states(self, visible: Tensor) -> tuple[State, State]:
+        """Both states of a step, the positive and the negative one.
+
+        Of two layers the positive phase draws nothing, so that the two can be made side by side.
+        """
+        if self._side_by_side:
+            return both(lambda: self.positive_state(visible), self.negative_state)
+        return self.positive_state(visible), self.negative_state()
 
     def restart_at(self, visible: Tensor) -> None:
         """Put the negative chains at a minibatch."""

@@ -39,15 +39,16 @@ class ModelAssessment:
         fantasy_steps: int = 10,
         num_fantasy: int | None = None,
     ) -> None:
+        visible = be.float_tensor(visible)
         if len(be.shape(visible)) != 2:
             raise ShapeError(
                 f"ModelAssessment got visible units of shape {tuple(be.shape(visible))}, "
                 "expected (rows, visible units)"
             )
-        if fantasy_steps < 0:
-            raise ConfigError(f"fantasy_steps is {fantasy_steps}, expected 0 or more")
-        if num_fantasy is not None and num_fantasy < 1:
-            raise ConfigError(f"num_fantasy is {num_fantasy}, expected 1 or more")
+        if not hasattr(fantasy_steps, "__index__") or fantasy_steps < 0:
+            raise ConfigError(f"fantasy_steps is {fantasy_steps!r}, expected 0 or more")
+        if num_fantasy is not None and (not hasattr(num_fantasy, "__index__") or num_fantasy < 1):
+            raise ConfigError(f"num_fantasy is {num_fantasy!r}, expected 1 or more")
         self.data = visible
         self.model = model
         self.fantasy_steps = fantasy_steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class ProgressMonitor:
     """
 
     def __init__(self, generator_metrics: Sequence[Metric] | None = None) -> None:
+        if generator_metrics is not None and not isinstance(generator_metrics, Iterable):
+            raise ConfigError(f"generator_metrics is {generator_metrics!r}, expected a list of it")
         self.generator_metrics: list[Any] = (
             default_metrics() if generator_metrics is None else list(generator_metrics)
         )

@@ -37,7 +37,9 @@ def open_source(source: Any) -> Iterator[tuple[Any, int, str]]:
     else:
         path = Path(source)
         _check_signature(path)
-        opened = _open_file(path, str(path)), path.stat().st_size, str(path)
+        file = _open_file(path, str(path))
+        # of the file that is open: another one may have taken its place by now
+        opened = file, file.id.get_filesize(), str(path)
     with opened[0]:
         yield opened
 
@@ -53,7 +55,8 @@ def _open_store(store: Any) -> tuple[Any, int, str]:
     if path.is_file():
         with contextlib.suppress(StorageError):
             # The lock that is skipped is this process's own.
-            return _open_file(path, name, locking=False), path.stat().st_size, name
+            file = _open_file(path, name, locking=False)
+            return file, file.id.get_filesize(), name
     image = handle.get_file_image()
     return h5py.File(io.BytesIO(image), "r"), len(image), name
 

@@ -237,3 +237,30 @@ def test_split_tensor_gives_all_rows_in_blocks(size, lengths):
 def test_split_tensor_refuses_an_impossible_size():
     with pytest.raises(ConfigError, match="batch_size is 0"):
         split_tensor(be.zeros((3, 2)), 0)
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        (None, "got none"),
+        (numbers(3), "got ndarray"),
+        ([1, 2], "got list"),
+        ({"train": numbers(3)}, "'train' table is a ndarray, which has no get;"),
+    ],
+)
+def test_what_are_no_tables_is_told(tables, words):
+    with pytest.raises(ConfigError, match=words):
+        Batch(tables)
+
+
+@pytest.mark.parametrize("fraction", ["0.9", None, [0.9]])
+def test_the_fraction_is_a_number(fraction):
+    with pytest.raises(ConfigError, match="expected a number between 0 and 1"):
+        in_memory_batch(numbers(10), 2, train_fraction=fraction)
+
+
+def test_the_warning_about_scaled_data_is_shown_once_and_where_the_user_wrote(recwarn):
+    grey = pre.Transformation(pre.binarize_color)
+    in_memory_batch(np.full((10, 2), 0.5, np.float32), 2, transform=grey)
+    assert {warning.filename for warning in recwarn} == {__file__}
+    assert len({warning.lineno for warning in recwarn}) == 1

@@ -167,3 +167,49 @@ def test_the_batch_size_is_a_positive_integer(size):
 def test_a_bare_function_is_no_transformation():
     with pytest.raises(ConfigError, match="Transformation"):
         InMemoryTable(numbers(6, 2), 2, pre.binarize_color)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [[[1, 2], [3]], np.array([["a"]]), "mnist.h5", {"a": 1}, np.ones((3, 2)) * 1j],
+    ids=["ragged", "letters", "path", "dict", "complex"],
+)
+def test_what_is_no_table_of_numbers_is_refused(data):
+    with pytest.raises(DataError, match=f"of type {type(data).__name__} are no table of numbers"):
+        InMemoryTable(data, 1)
+
+
+def test_numbers_too_large_for_a_float_are_told_with_their_place(recwarn):
+    with pytest.raises(DataError, match="the data have the value inf in row 1, column 0"):
+        InMemoryTable(np.array([[1.0], [1e300]]), 1)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("transform", "error", "words"),
+    [
+        (pre.Transformation(pre.scale, ["a"]), ConfigError, "could not convert"),
+        (pre.Transformation(pre.scale, kwargs={"denom": 2}), ConfigError, "denom"),
+        (pre.Transformation(pre.scale, [[1.0, 2.0]]), ConfigError, r"row of shape \(1, 3\)"),
+        (pre.Transformation(pre.scale, [[1.0, 0.0, 1.0]]), DataError, "NaN or infinite"),
+        (pre.Transformation(lambda x: 1 / 0), ConfigError, "ZeroDivisionError"),
+        (pre.Transformation(lambda x: x[0]), ShapeError, r"expected \(1, columns\)"),
+    ],
+)
+def test_a_transform_that_cannot_work_is_told_at_once(transform, error, words):
+    with pytest.raises(error, match=words):
+        InMemoryTable(numbers(4, 3), 2, transform)
+
+
+def test_a_transform_that_loses_rows_is_told():
+    table = InMemoryTable(numbers(4, 3), 2, pre.Transformation(lambda x: x[:1]))
+    with pytest.raises(ShapeError, match=r"makes \(1, 3\) of 2 rows, expected \(2, 3\)"):
+        table.get()
+
+
+def test_minibatches_are_float_tensors_whatever_a_transform_makes():
+    doubled = pre.Transformation(lambda x: 2.0 * be.to_numpy_array(x).astype(np.float64))
+    rows = InMemoryTable(numbers(4, 3), 4, doubled).get()
+    assert be.is_tensor(rows)
+    assert be.dtype(rows) == be.Float
+    np.testing.assert_array_equal(be.to_numpy_array(rows), 2 * numbers(4, 3))

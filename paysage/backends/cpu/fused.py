@@ -11,6 +11,7 @@ import numpy as np
 
 from paysage.backends.cpu.stream import Stream
 from paysage.errors import ShapeError
+from paysage.threads import both
 
 Array = np.ndarray
 
@@ -78,8 +79,10 @@ def moment_gap(
 
     check_moments(data_a, data_b, model_a, model_b)
     shape, kind = (model_a.shape[1], model_b.shape[1]), np.result_type(model_a, model_b)
-    target = np.dot(model_a.T, model_b, out=_buffer(out, shape, kind))
-    other = np.dot(data_a.T, data_b, out=_buffer(scratch, shape, kind))
+    target, other = both(
+        lambda: np.dot(model_a.T, model_b, out=_buffer(out, shape, kind)),
+        lambda: np.dot(data_a.T, data_b, out=_buffer(scratch, shape, kind)),
+    )
     weights = kind.type(1 / len(model_a)), kind.type(1 / len(data_a))
     kernels.difference(target.reshape(-1), weights[0], other.reshape(-1), weights[1])
     return _write(out, target)

@@ -115,3 +115,25 @@ def test_other_files_are_refused(tmp_path):
         store.remove("test/labels")
     with pytest.raises(StorageError, match="no readable table 'test/labels'"):
         datasets.load_mnist(path)
+
+
+@pytest.mark.parametrize("key", ["train/images", "train/labels"])
+def test_values_that_are_no_numbers_are_refused(tmp_path, key):
+    path = small_mnist(tmp_path / "mnist.h5")
+    with pd.HDFStore(path, "a") as store:
+        letters = store[key].astype(str).iloc[:, :1] if "images" in key else store[key].astype(str)
+        if "images" in key:
+            letters = pd.concat([letters] * 784, axis=1, ignore_index=True)
+        store.put(key, letters, track_times=False)
+    with pytest.raises(StorageError, match="expected numbers"):
+        datasets.load_mnist(path)
+
+
+def test_a_file_that_is_no_hdf5_is_told_in_a_line(tmp_path):
+    path = tmp_path / "mnist.h5"
+    path.write_text("hello")
+    with pytest.raises(StorageError, match="no readable table") as caught:
+        datasets.load_mnist(path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(StorageError, match="got 3, expected the path"):
+        datasets.load_mnist(3)

@@ -9,7 +9,14 @@ pytest.importorskip("matplotlib")
 
 from paysage import backends as be
 from paysage import plotting
-from paysage.errors import DataError, MissingDependencyError, ShapeError, StorageError
+from paysage.errors import (
+    ConfigError,
+    DataError,
+    MissingDependencyError,
+    ShapeError,
+    StorageError,
+)
+from paysage.models import State
 
 IMAGES = np.random.default_rng(0).random((7, 12)).astype(np.float32)
 MEMORY = [{"A": 1.0, "B": 5.0}, {"A": 2.0, "B": 4.0}, {"A": 4.0}]
@@ -238,3 +245,68 @@ def test_show_uses_pyplot_and_leaves_no_figure_open(monkeypatch):
     plotting.image_grid(IMAGES, (3, 4), show=True)
     assert len(shown) == 1 and len(shown[0]) == 1
     assert plt.get_fignums() == []
+
+
+@free
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    def half(figure, file, **options):
+        file.write_text("half")
+        raise OSError("No space left on device")
+
+    path = tmp_path / "grid.png"
+    plotting.image_grid(IMAGES, (3, 4), filename=path)
+    before = path.read_bytes()
+    monkeypatch.setattr(Figure, "savefig", half)
+    with pytest.raises(StorageError, match="No space left"):
+        plotting.image_grid(IMAGES, (3, 4), filename=path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["grid.png"]
+
+
+@free
+def test_the_suffix_of_a_picture_is_its_format(tmp_path):
+    for name, start in (("a.PNG", b"\x89PNG"), ("b.svg", b"<?xml"), ("c", b"\x89PNG")):
+        plotting.image_grid(IMAGES, (3, 4), filename=tmp_path / name)
+        written = tmp_path / (name if "." in name else f"{name}.png")
+        assert written.read_bytes().startswith(start)
+    with pytest.raises(StorageError, match="it is a folder"):
+        plotting.image_grid(IMAGES, (3, 4), filename=tmp_path)
+    with pytest.raises(StorageError, match="cannot write the picture '3'"):
+        plotting.image_grid(IMAGES, (3, 4), filename=3)
+
+
+@free
+@pytest.mark.parametrize("shape", ["3x4", 12, None, (3, 4, 1), (-3, -4), (3.0, 4.0)], ids=repr)
+def test_what_is_no_shape(shape):
+    with pytest.raises(ShapeError, match="shape is"):
+        plotting.image_grid(IMAGES, shape)
+
+
+@pytest.mark.parametrize("kind", ["list", "State"])
+def test_what_are_no_images(kind):
+    state = State([be.zeros((2, 3)), be.zeros((2, 4))])
+    images = state if kind == "State" else [[1.0], [1.0, 2.0]]
+    with pytest.raises(ShapeError, match=f"got a {type(images).__name__}, expected an array"):
+        plotting.image_grid(images, (1, 1))
+
+
+@free
+def test_impossible_options_are_named():
+    with pytest.raises(ShapeError, match=r"ncols is 1\.5"):
+        plotting.image_grid(IMAGES, (3, 4), ncols=1.5)
+    with pytest.raises(ConfigError, match="unknown colormap 'nope'"):
+        plotting.image_grid(IMAGES, (3, 4), cmap="nope")
+    with pytest.raises(ConfigError, match="bins is -1"):
+        plotting.histogram(IMAGES, bins=-1)
+    with pytest.raises(DataError, match="expected numbers"):
+        plotting.histogram(["a"])
+    with pytest.raises(DataError, match=r"got a object, .* monitor\.memory"):
+        plotting.metric_curves(object())
+
+
+@free
+def test_grey_values_drawn_as_black_are_noticed():
+    with pytest.warns(UserWarning, match="values up to 255 .* vmax=255"):
+        plotting.image_grid(255 * np.ones((2, 12)), (3, 4))

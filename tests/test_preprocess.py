@@ -187,3 +187,18 @@ def test_the_blocks_of_a_table_are_judged_together(grey):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pre.Transformation(pre.binarize_color).check(grey)
+
+
+@pytest.mark.parametrize("options", [{"args": 255}, {"kwargs": [255]}, {"kwargs": "ab"}])
+def test_arguments_that_are_no_list_or_dictionary(options):
+    with pytest.raises(ConfigError, match="a list args and a dictionary kwargs; got"):
+        pre.Transformation(pre.scale, **options)
+
+
+@pytest.mark.parametrize("kind", [list, np.asarray], ids=["list", "array"])
+@pytest.mark.parametrize("function", [pre.scale, pre.binarize_color, pre.l1_normalize])
+def test_plain_numbers_become_tensors(function, kind):
+    rows = [[0.0, 51.0], [255.0, 204.0]]
+    got, expected = function(kind(rows)), function(be.float_tensor(rows))
+    assert be.is_tensor(got)
+    np.testing.assert_array_equal(be.to_numpy_array(got), be.to_numpy_array(expected))

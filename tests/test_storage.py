@@ -490,7 +490,9 @@ def test_a_full_disk_is_told_and_costs_neither_the_process_nor_the_file(tmp_path
     assert os.listdir(tmp_path) == [path.name]
 
 
-@pytest.mark.parametrize("place", [None, 3, b"tree.h5", "a\0b", "a" * 300], ids=repr)
+@pytest.mark.parametrize(
+    "place", [None, 3, b"tree.h5", "a\0b", "a" * 300], ids=lambda place: repr(place)[:9]
+)
 def test_what_is_no_path(tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StorageError, match="cannot write"):

@@ -9,6 +9,7 @@ from paysage import backends as be
 from paysage import schedules
 from paysage.errors import ConfigError, DataError, DivergenceError, ShapeError
 from paysage.models import BoltzmannMachine
+from paysage.models.initialize import check_batch
 from paysage.optimizers import Optimizer
 
 
@@ -17,6 +18,13 @@ def check_whole(**numbers: tuple[Any, int]) -> None:
     for name, (value, smallest) in numbers.items():
         if isinstance(value, bool) or not hasattr(value, "__index__") or value < smallest:
             raise ConfigError(f"{name} must be a whole number, at least {smallest}, got {value!r}")
+
+
+def check_model_and_batch(model: Any, batch: Any) -> None:
+    """Raise a ConfigError unless there are a machine and a batch, in this order."""
+    if not isinstance(model, BoltzmannMachine):
+        raise ConfigError(f"the first argument is a BoltzmannMachine, got {type(model).__name__}")
+    check_batch(batch)
 
 
 def check_tools(optimizer: Any, method: Any) -> None:

@@ -8,7 +8,13 @@ from typing import Any
 
 from paysage import backends as be
 from paysage.errors import ConfigError
-from paysage.fit.checks import check_data, check_lr_period, check_tools, check_whole
+from paysage.fit.checks import (
+    check_data,
+    check_lr_period,
+    check_model_and_batch,
+    check_tools,
+    check_whole,
+)
 from paysage.fit.methods import pcd
 from paysage.fit.sgd import StochasticGradientDescent
 from paysage.models import BoltzmannMachine, Connection, State
@@ -45,6 +51,7 @@ class LayerwisePretrain:
     """
 
     def __init__(self, model: BoltzmannMachine, batch: Any) -> None:
+        check_model_and_batch(model, batch)
         ends = [(c.target_index, c.domain_index) for c in model.connections]
         if ends != [(i, i + 1) for i in range(len(model.layers) - 1)]:
             raise ConfigError(

@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paysage.errors import DivergenceError
-from paysage.fit.checks import check_data, check_finite, check_lr_period, check_tools, check_whole
+from paysage.fit.checks import (
+    check_data,
+    check_finite,
+    check_lr_period,
+    check_model_and_batch,
+    check_tools,
+    check_whole,
+)
 from paysage.fit.methods import pcd
 from paysage.fit.phases import Phases
 from paysage.metrics import ProgressMonitor
@@ -49,6 +56,7 @@ class StochasticGradientDescent:
     """
 
     def __init__(self, model: BoltzmannMachine, batch: Any, fantasy_steps: int = 10) -> None:
+        check_model_and_batch(model, batch)
         check_whole(fantasy_steps=(fantasy_steps, 1))
         self.model = model
         self.batch = batch

@@ -15,7 +15,7 @@ from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Layer, layer_from_config
 from paysage.models.gradient import GradientBuilder, ModelGradient
 from paysage.models.graph import Connection, chain, check_graph
-from paysage.models.initialize import initializer
+from paysage.models.initialize import check_batch, initializer
 from paysage.models.state import State
 from paysage.models.sweep import Sweeps, check_steps, update_hook
 from paysage.threads import threads_for
@@ -45,6 +45,8 @@ class BoltzmannMachine:
     def __init__(
         self, layer_list: Sequence[Layer], conn_list: Sequence[Connection] | None = None
     ) -> None:
+        if isinstance(layer_list, Layer):
+            raise ConfigError("layer_list is a list of layers: BoltzmannMachine([first, second])")
         self.layers = list(layer_list)
         for layer in self.layers:
             if not isinstance(layer, Layer):
@@ -83,6 +85,7 @@ class BoltzmannMachine:
         method : 'hinton', 'glorot_normal' or 'stddev'
         """
         fill = initializer(method)
+        check_batch(batch)
         if batch.ncols != self.layers[0].num_units:
             raise ShapeError(
                 f"the visible layer has {self.layers[0].num_units} units, "

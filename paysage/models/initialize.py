@@ -12,16 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
 from paysage.errors import ConfigError
+from paysage.layers import Layer
 from paysage.math_utils import MeanVarianceArrayCalculator
 
 if TYPE_CHECKING:
     from paysage.models.boltzmann import BoltzmannMachine
 
 
-def _data_moments(batch: Any) -> MeanVarianceArrayCalculator:
+def check_batch(batch: Any) -> None:
+    """Raise a ConfigError unless the object delivers minibatches."""
+    if not hasattr(batch, "iterate"):
+        raise ConfigError(
+            f"got a {type(batch).__name__} for a batch: make one of an array by "
+            "batch.in_memory_batch(array, batch_size)"
+        )
+
+
+def _data_moments(batch: Any, layer: Layer) -> MeanVarianceArrayCalculator:
     """Mean and variance of each visible unit over a pass of the training data."""
     moments = MeanVarianceArrayCalculator()
     for visible in batch.iterate("train"):
+        layer.check_values(visible)
         moments.update(visible)
     return moments
 
@@ -57,19 +68,19 @@ def _glorot_std(shape: tuple[int, int]) -> float:
 
 def hinton(batch: Any, model: BoltzmannMachine) -> None:
     """Weights from N(0, 0.01²); Hinton, A practical guide to training RBMs (2010)."""
-    _fit_layers(model, _data_moments(batch))
+    _fit_layers(model, _data_moments(batch, model.layers[0]))
     _fill_weights(model, lambda shape: 0.01)
 
 
 def glorot_normal(batch: Any, model: BoltzmannMachine) -> None:
     """Weights from N(0, 2/(V+H)); Glorot & Bengio, AISTATS (2010)."""
-    _fit_layers(model, _data_moments(batch))
+    _fit_layers(model, _data_moments(batch, model.layers[0]))
     _fill_weights(model, _glorot_std)
 
 
 def stddev(batch: Any, model: BoltzmannMachine) -> None:
     """As ``glorot_normal``, rows of the visible weights times the data's standard deviation."""
-    moments = _data_moments(batch)
+    moments = _data_moments(batch, model.layers[0])
     _fit_layers(model, moments)
     _fill_weights(model, _glorot_std)
     scale = be.sqrt(moments.var)

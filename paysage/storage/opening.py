@@ -75,13 +75,15 @@ def _open_file(path: Path, name: str, **options: Any) -> Any:
 
 
 def _check_signature(path: Path) -> None:
-    if not path.exists():
-        raise StorageError(f"there is no file {path}")
-    if not path.is_file():
-        raise StorageError(f"{path} is not a plain file; expected an HDF5 file")
     try:
+        if not path.exists():
+            raise StorageError(f"there is no file {path}")
+        if not path.is_file():
+            raise StorageError(f"{path} is not a plain file; expected an HDF5 file")
         with open(path, "rb") as file:
             start = file.read(len(_SIGNATURE))
+    except StorageError:
+        raise
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error}") from error
     if start != _SIGNATURE:

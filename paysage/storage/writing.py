@@ -1,5 +1,6 @@
 """Writing named arrays to a file in one step, or into an open store."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,8 @@ def write_to_store(store: Any, parts: list[str], leaves: dict[str, np.ndarray]) 
         file.rename_node(group, name)
         _check_written(store, parts, leaves)
     except Exception as error:  # PyTables, h5py's sibling, raises whatever HDF5 left it with
+        with contextlib.suppress(Exception):
+            _remove_node(file, parent, unfinished)
         raise StorageError(f"cannot write to the HDFStore of {store.filename}: {error}") from error
 
 

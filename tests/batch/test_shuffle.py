@@ -243,8 +243,48 @@ def test_output_that_cannot_be_written(source, folder):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("allowed_mem", 0), ("allowed_mem", float("nan")), ("complevel", 10), ("seed", -1)],
+    [
+        *[("allowed_mem", value) for value in (0, float("nan"), float("inf"), "1", None)],
+        *[("complevel", value) for value in (10, 5.0, "5", None)],
+        *[("seed", value) for value in (-1, 1.5, "a", None)],
+    ],
 )
 def test_settings_out_of_range(option, value):
     with pytest.raises(ConfigError, match=option):
         DataShuffler("a.h5", "b.h5", **{option: value})
+
+
+@pytest.mark.parametrize("names", [(None, "b.h5"), ("a.h5", 3)])
+def test_what_is_no_path(names):
+    with pytest.raises(StorageError, match="expected the path of a file"):
+        DataShuffler(*names)
+
+
+def test_memory_for_less_than_is_sensible_is_refused_with_what_is_needed(source):
+    with pytest.raises(ConfigError, match=r"allowed_mem is 1e-12 GiB, expected at least .* 500"):
+        shuffled(source, allowed_mem=1e-12)
+    assert os.listdir(source.parent) == [source.name]
+
+
+def test_a_folder_in_the_place_of_the_output(source):
+    (source.parent / "out.h5").mkdir()
+    with pytest.raises(StorageError, match="it is a folder"):
+        shuffled(source, "out.h5")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot limit the size of files")
+@pytest.mark.parametrize("allowed_mem", [1, FEW_BYTES])
+@pytest.mark.parametrize("complevel", [0, 5])
+@pytest.mark.parametrize("limit", [600, 3000, 6000, 9000])
+def test_a_full_disk_is_told(source, allowed_mem, complevel, limit):
+    """A limit on the size of files stands in for the disk; PyTables does not tell of it."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+    try:
+        with pytest.raises(StorageError):
+            shuffled(source, allowed_mem=allowed_mem, complevel=complevel)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(source.parent) == [source.name]

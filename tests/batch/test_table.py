@@ -158,7 +158,7 @@ def test_a_batch_larger_than_the_data_is_refused():
     assert InMemoryTable(numbers(6, 2), 6).batch_size == 6
 
 
-@pytest.mark.parametrize("size", [0, -1, 2.5, "3", None])
+@pytest.mark.parametrize("size", [0, -1, 2.5, "3", None, True])
 def test_the_batch_size_is_a_positive_integer(size):
     with pytest.raises(ConfigError, match="batch_size"):
         InMemoryTable(numbers(6, 2), size)

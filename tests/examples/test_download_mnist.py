@@ -292,3 +292,13 @@ def test_errors_are_named(script, idx_files):
     with pytest.raises(DataError, match="IDX header"):
         script._array(part, b"", "nothing")
     assert issubclass(DataError, PaysageError)
+
+
+def test_a_file_that_does_not_read_back_is_told(script, idx_files, tmp_path, out, monkeypatch):
+    """As on a full disk, of which PyTables does not tell."""
+    for name, data in idx_files.items():
+        (tmp_path / name).write_bytes(data)
+    monkeypatch.setattr(script, "is_mnist", lambda path: False)
+    with pytest.raises(StorageError, match="is the disk full"):
+        script.from_folder(tmp_path, out)
+    assert os.listdir(out.parent) == []

@@ -148,3 +148,28 @@ def test_notebook_runs(util, monkeypatch):
     for name, model in namespace["models"].items():
         for connection in model.connections:
             assert np.isfinite(be.to_numpy_array(connection.weights.W())).all(), name
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_ctrl_c_ends_the_training_and_the_pictures_are_drawn(
+    script, tmp_path, capsys, monkeypatch, name
+):
+    from paysage import optimizers
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    module = script(name)
+    monkeypatch.setattr(optimizers.ADAM, "update", interrupted)
+    module.run(num_epochs=1, data="digits", out=tmp_path)
+    assert "interrupted: going on" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == PICTURES - {"metrics.png"}
+
+
+@pytest.mark.backend_free
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    result = run_script("--data", "digits", "--out", str(tmp_path / "file"))
+    assert result.returncode == 1
+    assert result.stderr.startswith("StorageError: cannot make the folder")
+    assert "Traceback" not in result.stderr

@@ -90,3 +90,20 @@ def test_fantasy_particles_ignore_the_clamping_that_the_user_samples_with():
     # alone the visible units are all off; with the hidden ones, which are on, they are all on
     assert float(be.tmin(ModelAssessment(data(), model).fantasy.get_visible())) == 1.0
     assert model.clamped_sampling == [0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"fantasy_steps": "10"}, {"fantasy_steps": None}, {"num_fantasy": 2.5}],
+    ids=str,
+)
+def test_numbers_that_are_none(options):
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        ModelAssessment(data(), machine(), **options)
+
+
+def test_arrays_serve_as_well_as_tensors():
+    rows = be.to_numpy_array(data()).astype(np.float64)
+    for metric in default_metrics():
+        metric.update(ModelAssessment(rows, machine()))
+        assert np.isfinite(metric.value())

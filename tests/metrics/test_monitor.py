@@ -232,3 +232,28 @@ def test_plot_metrics_without_memory():
     pytest.importorskip("matplotlib")
     with pytest.raises(DataError, match="got no metrics"):
         ProgressMonitor([ReconstructionError()]).plot_metrics(show=False)
+
+
+def test_files_are_named_by_what_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monitor = ProgressMonitor([First()])
+    for register in (lambda path: monitor.save_best(path, "First"), monitor.save_every):
+        with pytest.raises(StorageError, match="expected the path of a file"):
+            register(None)
+        with pytest.raises(StorageError, match="it is a folder"):
+            register(tmp_path)
+    assert recorded(monitor, [1.0]) == []
+    monitor.save_best("best.h5", First)
+    assert recorded(monitor, [1.0]) == ["best.h5"]
+
+
+@pytest.mark.parametrize(("place", "name"), [("{epoch:03d}", "m007.h5"), ("{epoch:2}", "m 7.h5")])
+def test_save_every_takes_a_format(tmp_path, place, name):
+    monitor = ProgressMonitor([First()])
+    monitor.save_every(tmp_path / f"m{place}.h5", 7)
+    assert [Path(path).name for path in recorded(monitor, [1.0] * 8)] == [name]
+
+
+def test_one_metric_is_no_list_of_metrics():
+    with pytest.raises(ConfigError, match="generator_metrics is First"):
+        ProgressMonitor(First())

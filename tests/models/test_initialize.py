@@ -6,9 +6,9 @@ from machines import array, build
 from scipy import stats
 
 from paysage import backends as be
-from paysage import constraints, models
+from paysage import constraints, fit, models
 from paysage.batch import in_memory_batch
-from paysage.errors import ConfigError, ShapeError
+from paysage.errors import ConfigError, DataError, ShapeError
 from paysage.layers import BernoulliLayer, GaussianLayer, Weights
 from paysage.layers.bernoulli import MIN_MEAN
 from paysage.models import BoltzmannMachine, Connection
@@ -189,3 +189,27 @@ def test_errors():
         BoltzmannMachine([BernoulliLayer(V + 1), BernoulliLayer(2)]).initialize(batch)
     after = model.get_values()["layers"][0]["loc"]
     np.testing.assert_array_equal(after, before["layers"][0]["loc"])
+
+
+def test_what_beginners_give_instead_of_a_batch_or_a_list():
+    first, second = BernoulliLayer(4), BernoulliLayer(3)
+    with pytest.raises(ConfigError, match="list of layers"):
+        BoltzmannMachine(first, second)
+    model = BoltzmannMachine([first, second])
+    rows = np.zeros((10, 4), dtype=np.float32)
+    for make in (
+        lambda: model.initialize(rows),
+        lambda: fit.SGD(model, rows),
+        lambda: fit.LayerwisePretrain(model, rows),
+    ):
+        with pytest.raises(ConfigError, match="in_memory_batch"):
+            make()
+    with pytest.raises(ConfigError, match="BoltzmannMachine"):
+        fit.SGD(rows, model)
+
+
+def test_data_outside_of_the_layers_support_are_refused():
+    model = BoltzmannMachine([BernoulliLayer(4), BernoulliLayer(3)])
+    grey = in_memory_batch(be.float_tensor(np.full((10, 4), 255.0)), 5, 0.5)
+    with pytest.raises(DataError, match="binarize"):
+        model.initialize(grey)

@@ -11,7 +11,7 @@ import numpy as np
 
 from paysage import backends as be
 from paysage import storage
-from paysage.errors import ConfigError, ShapeError
+from paysage.errors import ConfigError, PaysageError, ShapeError, StorageError
 from paysage.layers import Layer, layer_from_config
 from paysage.models.gradient import GradientBuilder, ModelGradient
 from paysage.models.graph import Connection, chain, check_graph
@@ -318,8 +318,15 @@ class BoltzmannMachine:
             If it holds a layer whose class has not been imported.
         """
         tree = storage.read_tree(store, kind="model")
-        model = cls.from_config(tree["config"])
-        model.set_values(tree["values"])
+        try:
+            model = cls.from_config(tree["config"])
+            model.set_values(tree["values"])
+        except PaysageError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StorageError(
+                f"{store} holds no machine that can be rebuilt: {error!r}"
+            ) from error
         return model
 
 

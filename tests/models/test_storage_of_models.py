@@ -10,7 +10,7 @@ import pytest
 from machines import array, build, pair, random_state, skip
 
 from paysage import backends as be
-from paysage import constraints, penalties
+from paysage import constraints, penalties, storage
 from paysage.errors import ConfigError, PaysageError, StorageError
 from paysage.layers import BernoulliLayer, Layer
 from paysage.layers.layer import LAYER_TYPES
@@ -254,3 +254,18 @@ def test_the_file_holds_nothing_pickled(tmp_path):
             assert node.dtype.kind in "biuf"
         document = bytes(bytearray(file.get_node("/paysage/document")[:]))
     assert json.loads(document)["schema"] == 1
+
+
+@pytest.mark.parametrize("tree", [{}, [1], {"config": {"layers": 3}}, {"config": None}])
+def test_a_whole_file_that_describes_no_machine_is_refused(tmp_path, tree):
+    path = tmp_path / "model.h5"
+    storage.write_tree(path, tree, kind="model")
+    with pytest.raises(StorageError, match="no machine"):
+        BoltzmannMachine.from_saved(path)
+
+
+def test_a_machine_without_its_values_is_refused(tmp_path):
+    path = tmp_path / "model.h5"
+    storage.write_tree(path, {"config": pair("BG").get_config(), "values": {}}, kind="model")
+    with pytest.raises(StorageError, match="no machine"):
+        BoltzmannMachine.from_saved(path)

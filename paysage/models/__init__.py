@@ -3,7 +3,7 @@
 from paysage.models.boltzmann import BoltzmannMachine
 from paysage.models.gradient import ModelGradient
 from paysage.models.graph import Connection
-from paysage.models.initialize import glorot_normal, hinton, stddev
+from paysage.models.initialize import glorot_normal, hinton, pca, stddev
 from paysage.models.state import State
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "State",
     "glorot_normal",
     "hinton",
+    "pca",
     "stddev",
 ]

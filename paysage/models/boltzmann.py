@@ -81,8 +81,10 @@ class BoltzmannMachine:
         Parameters
         ----------
         batch : Batch
-            Its training rows are read once.
-        method : 'hinton', 'glorot_normal' or 'stddev'
+            Its training rows are read once; by 'pca' twice or more often.
+        method : 'hinton', 'glorot_normal', 'stddev' or 'pca'
+        **kwargs
+            Of the method; `num_components` for 'pca'.
         """
         fill = initializer(method)
         check_batch(batch)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
 from paysage.errors import ConfigError
+from paysage.factorization import PCA
 from paysage.layers import Layer
 from paysage.math_utils import MeanVarianceArrayCalculator
 
@@ -95,10 +96,72 @@ def stddev(batch: Any, model: BoltzmannMachine) -> None:
         weights.enforce_constraints()
 
 
+#: components of less than this part of the first one's variance have no direction of their own
+_LEAST_VARIANCE = 1e-6
+
+
+def pca(batch: Any, model: BoltzmannMachine, num_components: int | None = None) -> None:
+    """As ``glorot_normal``, the first columns of visible weights along the principal components.
+
+    Column j of the matrix between the visible layer and one of H units is sqrt(2V/(V+H)) times the
+    j-th principal direction of the training data: as long as a column of ``glorot_normal`` is on
+    average. Columns beyond the number of components keep the values of ``glorot_normal``.
+
+    Parameters
+    ----------
+    batch : Batch
+        Its training rows are read twice, and more often beyond 2048 columns, see ``PCA``.
+    model : BoltzmannMachine
+    num_components : int, optional
+        Columns to set; by default as many as there are directions along which the data vary, at
+        most H.
+
+    Raises
+    ------
+    ConfigError
+        `num_components` is not between 1 and H.
+    """
+    connections = [c for c in model.connections if 0 in (c.target_index, c.domain_index)]
+    most = max(be.shape(_from_visible(c))[1] for c in connections)
+    if num_components is not None and num_components not in range(1, most + 1):
+        raise ConfigError(f"num_components is {num_components!r}, expected from 1 to {most}")
+    moments = _data_moments(batch, model.layers[0])
+    _fit_layers(model, moments)
+    _fill_weights(model, _glorot_std)
+    count = min(num_components or most, moments.num, batch.ncols)
+    directions = _directions(PCA.from_batch(batch, count))
+    for connection in connections:
+        if "matrix" in connection.weights.trainable():
+            _lay_along(_from_visible(connection), directions)
+        connection.weights.enforce_constraints()
+
+
+def _lay_along(matrix: Any, directions: Any) -> None:
+    """Put as many columns of a matrix (V, H) as there are directions (V, k) along them."""
+    visible, hidden = be.shape(matrix)
+    width = min(hidden, be.shape(directions)[1])
+    length = _glorot_std((visible, hidden)) * math.sqrt(visible)
+    matrix[:, :width] = length * directions[:, :width]
+
+
+def _from_visible(connection: Any) -> Any:
+    """A view of a connection's matrix with the visible units along its rows."""
+    matrix = connection.weights.params.matrix
+    return matrix if connection.target_index == 0 else be.transpose(matrix)
+
+
+def _directions(components: PCA) -> Any:
+    """The principal directions along which the data vary, (V, k)."""
+    least = _LEAST_VARIANCE * float(components.var[0])
+    count = int(be.tsum(be.greater(components.var, least)))
+    return components.W[:, :count]
+
+
 INITIALIZERS: dict[str, Callable[..., None]] = {
     "hinton": hinton,
     "glorot_normal": glorot_normal,
     "stddev": stddev,
+    "pca": pca,
 }
 
 

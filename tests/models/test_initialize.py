@@ -13,7 +13,7 @@ from paysage.layers import BernoulliLayer, GaussianLayer, Weights
 from paysage.layers.bernoulli import MIN_MEAN
 from paysage.models import BoltzmannMachine, Connection
 
-METHODS = ["hinton", "glorot_normal", "stddev"]
+METHODS = ["hinton", "glorot_normal", "stddev", "pca"]
 V, H = 40, 60
 
 
@@ -213,3 +213,51 @@ def test_data_outside_of_the_layers_support_are_refused():
     grey = in_memory_batch(be.float_tensor(np.full((10, 4), 255.0)), 5, 0.5)
     with pytest.raises(DataError, match="binarize"):
         model.initialize(grey)
+
+
+def leading_directions(data, count):
+    """Columns, from NumPy's decomposition, the entry of greatest absolute value positive."""
+    centred = data.astype(np.float64) - data.astype(np.float64).mean(axis=0)
+    columns = np.linalg.svd(centred, full_matrices=False)[2][:count].T
+    return columns * np.sign(columns[np.abs(columns).argmax(axis=0), range(count)])
+
+
+@pytest.mark.parametrize("count", [None, 4])
+def test_pca_lays_the_first_columns_along_the_components_as_long_as_glorots(count):
+    # the first of the 40 columns is constant, so that the data vary along 39 directions
+    data, batch = real_batch()
+    be.set_seed(5)
+    glorot = weights_of("glorot_normal", batch, visible=GaussianLayer)
+    be.set_seed(5)
+    model = fresh(GaussianLayer)
+    model.initialize(batch, method="pca", num_components=count)
+    weights, width = array(model.connections[0].weights.W()), count or V - 1
+    expected = np.sqrt(2 * V / (V + H)) * leading_directions(data[:400], width)
+    # gaps between the variances are 1 % and more, so that single precision decides the rest
+    np.testing.assert_allclose(weights[:, :width], expected, atol=1e-4)
+    np.testing.assert_array_equal(weights[:, width:], glorot[:, width:])
+
+
+def test_pca_lays_rows_along_the_components_where_the_visible_layer_is_the_domain():
+    data, batch = real_batch()
+    layers = [GaussianLayer(V), BernoulliLayer(3), BernoulliLayer(2)]
+    links = [Connection(1, 0, Weights((3, V))), Connection(1, 2, Weights((3, 2)))]
+    model = BoltzmannMachine(layers, links)
+    model.initialize(batch, method="pca")
+    expected = np.sqrt(2 * V / (V + 3)) * leading_directions(data[:400], 3).T
+    np.testing.assert_allclose(array(model.connections[0].weights.W()), expected, atol=1e-4)
+    assert array(model.connections[1].weights.W()).all()
+
+
+def test_pca_of_constant_data_is_glorot():
+    batch = in_memory_batch(np.ones((20, V), np.float32), 5)
+    be.set_seed(5)
+    constant = weights_of("pca", batch)
+    be.set_seed(5)
+    np.testing.assert_array_equal(constant, weights_of("glorot_normal", batch))
+
+
+@pytest.mark.parametrize("count", [0, H + 1, 2.5])
+def test_pca_refuses_an_impossible_number_of_components(count):
+    with pytest.raises(ConfigError, match=f"expected from 1 to {H}"):
+        fresh().initialize(binary_batch()[1], method="pca", num_components=count)

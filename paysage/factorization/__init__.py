@@ -1,0 +1,5 @@
+"""Principal components of data that come in minibatches."""
+
+from paysage.factorization.pca import PCA
+
+__all__ = ["PCA"]

@@ -1,0 +1,231 @@
+"""Principal component analysis of data in memory or in minibatches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paysage import backends as be
+from paysage import storage
+from paysage.backends.contract import Tensor
+from paysage.errors import ConfigError, DataError, ShapeError, StorageError
+from paysage.factorization.streaming import (
+    OVERSAMPLING,
+    Spectrum,
+    by_block_lanczos,
+    by_covariance,
+    warn_unless_converged,
+)
+
+#: up to so many columns the covariance is held whole: 32 MiB
+MOST_COLUMNS = 2048
+
+
+class PCA:
+    """The k directions along which rows of data vary most (Pearson 1901; Hotelling 1933).
+
+    Made by `from_batch`, `from_svd` or `from_saved`. The sign of a direction is such that its
+    entry of greatest absolute value is positive.
+
+    Parameters
+    ----------
+    W : tensor (n, k)
+        Orthonormal columns, the principal directions.
+    var : tensor (k,)
+        Variance of the data along each, descending; squared deviations are divided by the number
+        of rows.
+    mean : tensor (n,)
+        Mean of the data.
+
+    Raises
+    ------
+    ShapeError
+        The three do not fit one another.
+    """
+
+    def __init__(self, W: Any, var: Any, mean: Any) -> None:
+        self.W, self.var, self.mean = map(be.float_tensor, (W, var, mean))
+        shape = tuple(be.shape(self.W))
+        found = tuple(be.shape(self.mean)) + tuple(be.shape(self.var))
+        if shape != found or len(shape) != 2:
+            raise ShapeError(
+                f"PCA got W {shape}, var {tuple(be.shape(self.var))} and mean "
+                f"{tuple(be.shape(self.mean))}, expected (n, k), (k,) and (n,)"
+            )
+
+    def __repr__(self) -> str:
+        return f"PCA({self.num_components} components of {be.shape(self.W)[0]} columns)"
+
+    @property
+    def num_components(self) -> int:
+        """The number k of directions."""
+        return int(be.shape(self.W)[1])
+
+    @classmethod
+    def from_batch(cls, batch: Any, num_components: int = 10, epochs: int = 10) -> PCA:
+        """The components of a batch's training data, which need not fit into memory.
+
+        Up to 2048 columns, the covariance is accumulated in one pass in double precision, and the
+        result is exact to rounding. Beyond, each pass adds k + 10 directions to a basis (block
+        Lanczos), until |C w − λ w| ≤ 1e-5 λ for each component; memory is (k + 10) · n · 16 bytes
+        a pass.
+
+        Parameters
+        ----------
+        batch : Batch
+            Its 'train' minibatches, after their transform, are read.
+        num_components : int
+            The number k, at most the number of columns and of rows.
+        epochs : int
+            Most passes over the data.
+
+        Returns
+        -------
+        PCA
+
+        Raises
+        ------
+        ConfigError
+            A number is no positive integer, or `batch` is none.
+        DataError
+            There are fewer columns or rows than components, or values that are not finite.
+
+        Warns
+        -----
+        UserWarning
+            When the passes were too few for the accuracy above.
+        """
+        _check_whole(num_components=num_components, epochs=epochs)
+        if not hasattr(batch, "iterate"):
+            raise ConfigError(
+                f"got a {type(batch).__name__} for a batch: PCA.from_svd takes a tensor, "
+                "batch.in_memory_batch(tensor, batch_size) makes a batch of one"
+            )
+        _check_enough(num_components, batch.ncols, "columns")
+        if batch.ncols <= MOST_COLUMNS:
+            spectrum = by_covariance(lambda: _in_double(batch), num_components)
+        else:
+            width = min(num_components + OVERSAMPLING, batch.ncols)
+            start = be.to_numpy_array(be.randn((batch.ncols, width))).astype(np.float64)
+            spectrum, residual = by_block_lanczos(
+                lambda: _in_double(batch), num_components, epochs, start
+            )
+            warn_unless_converged(residual, epochs)
+        _check_enough(num_components, spectrum.num_rows, "rows")
+        return cls._of(spectrum)
+
+    @classmethod
+    def from_svd(cls, tensor: Tensor, num_components: int = 10) -> PCA:
+        """The components of a table in memory, by its singular value decomposition.
+
+        Parameters
+        ----------
+        tensor : tensor (N, n)
+            One sample a row.
+        num_components : int
+            The number k, at most n and N.
+
+        Returns
+        -------
+        PCA
+
+        Raises
+        ------
+        ConfigError, ShapeError, DataError
+            For an impossible number, a tensor that is no table, too few rows or columns, or values
+            that are not finite.
+        """
+        _check_whole(num_components=num_components)
+        rows = np.asarray(be.to_numpy_array(tensor), dtype=np.float64)
+        if rows.ndim != 2:
+            raise ShapeError(f"PCA got data of shape {rows.shape}, expected (rows, columns)")
+        for count, what in zip(rows.shape, ("rows", "columns"), strict=True):
+            _check_enough(num_components, count, what)
+        _check_finite(rows)
+        mean = rows.mean(axis=0)
+        _, strengths, directions = be.svd(be.from_numpy_array(rows - mean))
+        values = np.square(be.to_numpy_array(strengths)[:num_components]) / len(rows)
+        vectors = be.to_numpy_array(directions)[:, :num_components]
+        return cls._of(Spectrum(len(rows), mean, vectors, values))
+
+    @classmethod
+    def _of(cls, spectrum: Spectrum) -> PCA:
+        vectors = spectrum.vectors
+        largest = np.abs(vectors).argmax(axis=0)
+        signs = np.where(vectors[largest, np.arange(vectors.shape[1])] < 0, -1.0, 1.0)
+        return cls(
+            np.ascontiguousarray(vectors * signs), np.maximum(spectrum.values, 0.0), spectrum.mean
+        )
+
+    def transform(self, tensor: Tensor) -> Tensor:
+        """Coordinates of rows along the principal directions, (x − mean) W: (B, n) → (B, k)."""
+        self._check_rows(tensor)
+        return be.dot(tensor - self.mean, self.W)
+
+    def project(self, tensor: Tensor) -> Tensor:
+        """Projection of rows onto the plane of the components, (B, n) → (B, n).
+
+        mean + (x − mean) W Wᵀ, the point of the plane mean + span(W) that is nearest to the row:
+        all that the k coordinates of `transform` tell of it.
+        """
+        return self.mean + be.dot(self.transform(tensor), be.transpose(self.W))
+
+    def _check_rows(self, tensor: Tensor) -> None:
+        shape, width = tuple(be.shape(tensor)), be.shape(self.W)[0]
+        if len(shape) != 2 or shape[1] != width:
+            raise ShapeError(f"{self!r} got a tensor of shape {shape}, expected (rows, {width})")
+
+    def save(self, store: str | Path | Any) -> None:
+        """Write the components to a path, or into an open pandas.HDFStore beside other things.
+
+        Raises
+        ------
+        StorageError
+            If that cannot be written; what was there before is left as it was.
+        """
+        names = ("W", "var", "mean")
+        tree = {name: np.array(be.to_numpy_array(getattr(self, name))) for name in names}
+        storage.write_tree(store, tree, kind="pca", key="pca")
+
+    @classmethod
+    def from_saved(cls, store: str | Path | Any) -> PCA:
+        """The components that `save` wrote to a path or an open pandas.HDFStore, to the last bit.
+
+        Raises
+        ------
+        StorageError
+            If there is no such file, or it is damaged or not ours.
+        """
+        tree = storage.read_tree(store, kind="pca", key="pca")
+        try:
+            return cls(tree["W"], tree["var"], tree["mean"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise StorageError(f"{store} holds no components: {error!r}") from error
+
+
+def _in_double(batch: Any) -> Iterator[np.ndarray]:
+    """The training minibatches on the host."""
+    for rows in batch.iterate("train"):
+        doubled = np.asarray(be.to_numpy_array(rows), dtype=np.float64)
+        _check_finite(doubled)
+        yield doubled
+
+
+def _check_finite(rows: np.ndarray) -> None:
+    if not np.isfinite(rows).all():
+        row, column = np.argwhere(~np.isfinite(rows))[0]
+        raise DataError(f"PCA got {rows[row, column]} in column {column}, expected finite numbers")
+
+
+def _check_whole(**numbers: Any) -> None:
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+            raise ConfigError(f"{name} is {value!r}, expected a whole number of at least 1")
+
+
+def _check_enough(num_components: int, count: int, what: str) -> None:
+    if num_components > count:
+        raise DataError(f"{num_components} components were asked of data with {count} {what}")

@@ -6,14 +6,13 @@ closed form given their neighbours, so no two of those may be connected.
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
 import numpy as np
 
 from paysage import backends as be
-from paysage.errors import ConfigError
+from paysage.errors import ConfigError, DataError
 from paysage.models import BoltzmannMachine, State
 
 Tensor = Any
@@ -45,7 +44,7 @@ class ExactMachine:
     def __init__(self, model: BoltzmannMachine, beta: float = 1.0) -> None:
         self.model = model
         self.beta = float(beta)
-        self.listed = [i for i, layer in enumerate(model.layers) if layer.values is not None]
+        self.listed = [i for i, layer in enumerate(model.layers) if layer.num_states() is not None]
         self._check()
         self.states = self._enumerate()
         self.log_weights = self._weigh(self.states)
@@ -61,9 +60,7 @@ class ExactMachine:
                     f"{layers[c.target_index]!r} and {layers[c.domain_index]!r} are connected "
                     "and neither can be enumerated"
                 )
-        bits = sum(
-            layers[i].num_units * math.log2(len(layers[i].values or ())) for i in self.listed
-        )
+        bits = math.log2(math.prod(layers[i].num_states() or 1 for i in self.listed))
         if bits > MAX_BITS:
             raise ConfigError(
                 f"{self.model!r} has 2^{bits:.0f} joint states, at most 2^{MAX_BITS} here"
@@ -108,12 +105,17 @@ class ExactMachine:
         return state
 
     def index(self, state: State) -> np.ndarray:
-        """Position of each row's enumerated part in ``states``, (B,)."""
+        """Position of each row's enumerated part in ``states``, (B,).
+
+        Raises
+        ------
+        DataError
+            If a row is in none of the listed states.
+        """
         position = np.zeros(state.batch_size(), dtype=np.int64)
         for i in self.listed:
-            values = np.asarray(self.model.layers[i].values)
-            for column in be.to_numpy_array(state[i]).T:
-                position = position * len(values) + np.abs(column[:, None] - values).argmin(axis=1)
+            states = all_states(self.model.layers[i])
+            position = position * len(states) + _positions(states, state[i])
         return position
 
     def expectation(self, per_state: Any) -> np.ndarray:
@@ -122,9 +124,22 @@ class ExactMachine:
 
 
 def all_states(layer: Any) -> np.ndarray:
-    """Every state of a layer whose units take listed values, (num_states, n), last unit fastest."""
-    grid = itertools.product(layer.values, repeat=layer.num_units)
-    return np.array(list(grid), dtype=np.float32)
+    """Every state of a layer whose states can be listed, (num_states, n), last unit fastest."""
+    return np.asarray(be.to_numpy_array(layer.all_states()), dtype=np.float32)
+
+
+def _positions(states: np.ndarray, units: Tensor) -> np.ndarray:
+    """Which of a layer's states each row is, (B,)."""
+    places = {_bytes(row): k for k, row in enumerate(states)}
+    rows = np.asarray(be.to_numpy_array(units), dtype=np.float32)
+    found = np.array([places.get(_bytes(row), -1) for row in rows], dtype=np.int64)
+    if (found < 0).any():
+        raise DataError(f"got a row that is no state of its layer: {rows[found < 0][0]}")
+    return found
+
+
+def _bytes(row: np.ndarray) -> bytes:
+    return (row + np.float32(0)).tobytes()  # of -0 and 0 alike
 
 
 def _float64(tensor: Tensor) -> np.ndarray:

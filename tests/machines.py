@@ -6,14 +6,15 @@ import numpy as np
 import reference
 
 from paysage import backends as be
-from paysage.layers import BernoulliLayer, GaussianLayer, Weights
+from paysage.layers import BernoulliLayer, GaussianLayer, OneHotLayer, Weights
 from paysage.models import BoltzmannMachine, Connection, State
 
-TYPES = {"B": BernoulliLayer, "G": GaussianLayer}
+TYPES = {"B": BernoulliLayer, "G": GaussianLayer, "O": OneHotLayer}
+NAMES = {BernoulliLayer: "bernoulli", GaussianLayer: "gaussian", OneHotLayer: "onehot"}
 
 
 def build(kinds, sizes, edges=None, seed=0, scale=0.7, center=False):
-    """A machine with one letter (B or G) and one size a layer; a chain unless edges are given."""
+    """Layers of types (letters B, G, O) and sizes; a chain unless edges are given."""
     rng = np.random.default_rng(seed)
     layers = [TYPES[k](n, center=center) for k, n in zip(kinds, sizes, strict=True)]
     if edges is None:
@@ -45,7 +46,7 @@ def twin(model):
     """The same machine for the reference: reads numbers, knows no formula."""
     units = [
         reference.Units(
-            "gaussian" if isinstance(layer, GaussianLayer) else "bernoulli",
+            NAMES[type(layer)],
             {name: array(p) for name, p in layer.params._asdict().items()},
             array(layer.offset) if layer.center else None,
         )
@@ -74,6 +75,9 @@ def random_state(model, num_rows, seed=5):
     rows = []
     for layer in model.layers:
         shape = (num_rows, layer.num_units)
-        binary = isinstance(layer, BernoulliLayer)
-        rows.append(rng.integers(0, 2, shape) if binary else rng.normal(0.3, 1.5, shape))
+        if isinstance(layer, OneHotLayer):
+            rows.append(np.eye(layer.num_units)[rng.integers(0, layer.num_units, num_rows)])
+        else:
+            binary = isinstance(layer, BernoulliLayer)
+            rows.append(rng.integers(0, 2, shape) if binary else rng.normal(0.3, 1.5, shape))
     return state_of(rows)

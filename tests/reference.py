@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass
 class Units:
-    """One layer: 'bernoulli' or 'gaussian', its parameters, its running mean where centered."""
+    """One layer: 'bernoulli', 'onehot' or 'gaussian', parameters, running mean if centered."""
 
     kind: str
     params: dict[str, np.ndarray]
@@ -26,14 +26,20 @@ class Units:
         return len(self.params["loc"])
 
     def energy(self, x: np.ndarray) -> np.ndarray:
-        if self.kind == "bernoulli":
+        if self.kind != "gaussian":
             return -x @ self.params["loc"]
         away = x - self.params["loc"]
         return (away**2 / (2 * np.exp(self.params["log_var"]))).sum(axis=1)
 
     def seen(self, x: np.ndarray) -> np.ndarray:
         x = x if self.offset is None else x - self.offset
-        return x if self.kind == "bernoulli" else x / np.exp(self.params["log_var"])
+        return x / np.exp(self.params["log_var"]) if self.kind == "gaussian" else x
+
+    def states(self) -> np.ndarray:
+        """Every state of a layer that is not Gaussian, last unit fastest."""
+        if self.kind == "onehot":
+            return np.eye(self.size)
+        return np.array(list(itertools.product((0.0, 1.0), repeat=self.size)))
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Machine:
         return self.energy([units if j == i else x for j, x in enumerate(state)])
 
     def drive(self, state: list[np.ndarray], i: int) -> np.ndarray:
-        """Log odds at beta = 1 of Bernoulli units, or conditional mean of Gaussian ones, (B, n)."""
+        """Log odds at beta = 1 of discrete units, or conditional mean of Gaussian ones, (B, n)."""
         columns = []
         for k in range(self.units[i].size):
             point = np.zeros((len(state[i]), self.units[i].size))
@@ -71,7 +77,7 @@ class Machine:
                 point[:, k] = x
                 values.append(self._with(state, i, point))
             at0, at1, at2 = values
-            if self.units[i].kind == "bernoulli":
+            if self.units[i].kind != "gaussian":
                 columns.append(at0 - at1)
             else:  # at0 - b x + a x^2 / 2
                 a = at2 - 2 * at1 + at0
@@ -79,35 +85,43 @@ class Machine:
         return np.stack(columns, axis=1)
 
     def mean(self, state: list[np.ndarray], i: int, beta: float | np.ndarray = 1.0) -> np.ndarray:
-        drive = self.drive(state, i)
-        return expit(beta * drive) if self.units[i].kind == "bernoulli" else drive
+        drive, kind = self.drive(state, i), self.units[i].kind
+        if kind == "onehot":
+            weights = np.exp(beta * (drive - drive.max(axis=1, keepdims=True)))
+            return weights / weights.sum(axis=1, keepdims=True)
+        return expit(beta * drive) if kind == "bernoulli" else drive
 
     def mode(self, state: list[np.ndarray], i: int) -> np.ndarray:
-        drive = self.drive(state, i)
-        return (drive > 0) * 1.0 if self.units[i].kind == "bernoulli" else drive
+        drive, kind = self.drive(state, i), self.units[i].kind
+        if kind == "onehot":
+            return (drive == drive.max(axis=1, keepdims=True)) * 1.0
+        return (drive > 0) * 1.0 if kind == "bernoulli" else drive
 
     # exact sums
 
-    def free(self, kind: str, given: dict[int, np.ndarray]) -> list[int]:
-        return [i for i, u in enumerate(self.units) if u.kind == kind and i not in given]
+    def free(self, given: dict[int, np.ndarray], gaussian: bool) -> list[int]:
+        """The layers that are not given, the Gaussian ones or the others."""
+        return [
+            i
+            for i, u in enumerate(self.units)
+            if (u.kind == "gaussian") == gaussian and i not in given
+        ]
 
     def listed(self, given: dict[int, np.ndarray] | None = None) -> list[np.ndarray]:
-        """Every state of the free Bernoulli layers, last unit fastest; Gaussian units zero."""
+        """Every state of the free discrete layers, last unit fastest; Gaussian units zero."""
         given = given or {}
-        layers = self.free("bernoulli", given)
-        width = sum(self.units[i].size for i in layers)
-        grid = np.array(list(itertools.product((0.0, 1.0), repeat=width))).reshape(2**width, width)
-        cuts = np.cumsum([self.units[i].size for i in layers])[:-1]
-        split = dict(zip(layers, np.split(grid, cuts, axis=1), strict=True)) if layers else {}
+        layers = self.free(given, gaussian=False)
+        joint = list(itertools.product(*(self.units[i].states() for i in layers)))
+        split = {i: np.array([row[k] for row in joint]) for k, i in enumerate(layers)}
         return [
-            split[i] if i in split else np.tile(given.get(i, np.zeros(u.size)), (len(grid), 1))
+            split[i] if i in split else np.tile(given.get(i, np.zeros(u.size)), (len(joint), 1))
             for i, u in enumerate(self.units)
         ]
 
     def quadratic(self, given: dict[int, np.ndarray] | None = None):
         """(c, b, A): E = c - b·g + g·Ag/2 in the free Gaussian units g, for each listed state."""
         given = given or {}
-        layers = self.free("gaussian", given)
+        layers = self.free(given, gaussian=True)
         width = sum(self.units[i].size for i in layers)
         states = self.listed(given)
         cuts = np.cumsum([self.units[i].size for i in layers])[:-1]

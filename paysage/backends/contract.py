@@ -657,6 +657,25 @@ def gaussian_sample(
     """
 
 
+def onehot_mean(field: Tensor, loc: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
+    """exp(beta (field + loc)) divided by its sum over the row: field (B, n), loc (n,), n >= 1.
+
+    The inverse temperature beta is None (meaning 1), a number or a tensor (B, 1), not negative.
+    No field is too large, and the sum is as accurate as its terms however wide the row is. A row
+    that has no softmax, because it holds NaN or plus infinity, is NaN throughout.
+    """
+
+
+def onehot_sample(
+    field: Tensor, loc: Tensor, beta: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """Float rows of zeros with a single one, drawn with the probabilities `onehot_mean`.
+
+    In one pass, by inverting the cumulative distribution: one uniform number a row. A row that has
+    no softmax is NaN throughout.
+    """
+
+
 def moment_gap(
     data_a: Tensor,
     data_b: Tensor,

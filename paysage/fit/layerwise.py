@@ -129,6 +129,7 @@ class LayerwisePretrain:
             type(layer).from_config(layer.get_config()) for layer in self.model.layers[k : k + 2]
         ]
         values = self.model.get_values()
+        layers[0].takes_means = k > 0  # of the machine below
         machine = BoltzmannMachine(layers, [connection])
         machine.set_values(
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, ClassVar
 
 from paysage import backends as be
@@ -15,7 +16,7 @@ LAYER_TYPES = Registry("layer type")
 
 
 class Layer(Parametric):
-    """A layer of independent units, given the field that they receive from their neighbours.
+    """A layer of units, which are drawn together given the field that they receive.
 
     A new type of unit is a subclass with these hooks (B rows, n units; ``beta`` is None for one, a
     number, or a tensor of shape (B, 1); ``out``, where given, may be overwritten and returned, and
@@ -38,7 +39,9 @@ class Layer(Parametric):
     ========================================  ====================================================
 
     Random states, zero gradients, configuration, saving, fixed parameters, penalties, constraints
-    and centering come from here.
+    and centering come from here. Units that are independent of one another, given the field, and
+    take few values list those in ``values``; a layer whose units depend on one another lists its
+    joint states by ``num_states()`` and ``all_states()``, as ``OneHotLayer`` does.
 
     Parameters
     ----------
@@ -50,12 +53,14 @@ class Layer(Parametric):
 
     #: smallest and largest value that a unit may have; None where any real number may occur
     support: ClassVar[tuple[float, float] | None] = None
-    #: the values that each unit takes, where they can be listed
+    #: the values that each unit takes whatever the others do, where they can be listed
     values: ClassVar[tuple[float, ...] | None] = None
     #: False if ``energy_gradient`` ignores its field, which saves a matrix product in training
     gradient_needs_field: ClassVar[bool] = True
     #: weight of a new minibatch in the running mean of a centered layer
     offset_rate: ClassVar[float] = 0.01
+    #: whether means of units pass for units, as those that one layer hands to the next do
+    takes_means: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -112,6 +117,16 @@ class Layer(Parametric):
         raise NotImplementedError(f"{type(self).__name__} does not define fit_marginal()")
 
     # what every layer has
+
+    def num_states(self) -> int | None:
+        """Number of states of the layer as a whole; None where they cannot be listed."""
+        return None if self.values is None else len(self.values) ** self.num_units
+
+    def all_states(self) -> Tensor:
+        """Every state of the layer, (num_states, n), the last unit changing fastest."""
+        if self.values is None:
+            raise ConfigError(f"the states of {self!r} cannot be listed")
+        return be.float_tensor(list(itertools.product(self.values, repeat=self.num_units)))
 
     def zero_field(self, num_rows: int) -> Tensor:
         """The field of a layer without neighbours, (B, n)."""

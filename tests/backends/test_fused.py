@@ -146,17 +146,20 @@ def test_gaussian_sample_keeps_nan():
     assert np.array_equal(np.isnan(found), [[True, True], [True, False]])
 
 
-# ---------------------------------------------------------------------- all three, and their memory
+# ----------------------------------------------------------------- all of them, and their memory
 
 
 def call(name, field, loc, out=None, beta=0.5):
-    """One of the three, from a fixed seed, with biases as log-variances too."""
+    """One of them, from a fixed seed, with biases as log-variances too."""
     be.set_seed(2)
     extra = (loc,) if name == "gaussian_sample" else ()
     return getattr(be, name)(field, loc, *extra, beta=beta, out=out)
 
 
-layers = pytest.mark.parametrize("name", ["bernoulli_mean", "bernoulli_sample", "gaussian_sample"])
+layers = pytest.mark.parametrize(
+    "name",
+    ["bernoulli_mean", "bernoulli_sample", "gaussian_sample", "onehot_mean", "onehot_sample"],
+)
 
 
 @layers
@@ -479,6 +482,6 @@ def test_gpu_steps(on_gpu, name):
 
 @pytest.mark.gpu
 @pytest.mark.backend_free
-@pytest.mark.parametrize("name", ["bernoulli_mean", "bernoulli_sample", "gaussian_sample"])
+@layers
 def test_gpu_outputs(on_gpu, name):
     test_output_may_be_given_and_may_be_the_field(name)

@@ -28,7 +28,7 @@ def draws(truth, rows=ROWS, seed=0):
     machine = twin(truth)
     pick = rng.choice(len(machine.probabilities()), rows, p=machine.probabilities())
     _, b, a = machine.quadratic()
-    if machine.units[0].kind == "bernoulli":
+    if machine.units[0].kind != "gaussian":
         return machine.listed()[0][pick].astype(np.float32)
     normal = rng.standard_normal((rows, len(a))) @ np.linalg.inv(np.linalg.cholesky(a))
     return (b[pick] @ np.linalg.inv(a) + normal)[:, : machine.units[0].size].astype(np.float32)
@@ -49,7 +49,7 @@ def even(kinds, sizes, edges=None, seed=1, scale=2.0):
     """
     model = build(kinds, sizes, edges, seed, scale)
     middle = State(
-        be.float_tensor(np.full((1, n), 0.5 if kind == "B" else 0.0))
+        be.float_tensor(np.full((1, n), {"B": 0.5, "O": 1 / n, "G": 0.0}[kind]))
         for kind, n in zip(kinds, sizes, strict=True)
     )
     for layer in model.layers:
@@ -64,6 +64,7 @@ TRUTHS = {
     "centered": lambda: even("BB", (6, 3), scale=2.5),
     "gaussian": lambda: even("GB", (3, 3), seed=2, scale=1.2),
     "hopfield": lambda: even("BG", (6, 2), seed=3, scale=1.0),
+    "mixture": lambda: even("BO", (6, 4), seed=2, scale=3.0),
     "deep": lambda: even("BBB", (6, 3, 2), scale=3.0),
     "graph": lambda: even("BBB", (5, 3, 2), [(0, 1), (1, 2), (2, 0)], scale=2.5),
 }

@@ -6,17 +6,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import reference
-from machines import array
+from machines import NAMES, array
 from scipy import stats
 
 from paysage import backends as be
 from paysage.errors import ConfigError, DataError, ShapeError
-from paysage.layers import BernoulliLayer, GaussianLayer, Layer, layer_from_config
+from paysage.layers import BernoulliLayer, GaussianLayer, Layer, OneHotLayer, layer_from_config
 from paysage.layers.bernoulli import MIN_MEAN
 from paysage.layers.layer import LAYER_TYPES
 
 ROWS, UNITS = 7, 5
-TYPES = [BernoulliLayer, GaussianLayer]
+TYPES = [BernoulliLayer, GaussianLayer, OneHotLayer]
 BETAS = ["none", "number", "column"]
 # single precision carries 6e-8; a handful of operations on numbers of order ten
 CLOSE = {"rtol": 3e-6, "atol": 3e-6}
@@ -36,9 +36,10 @@ def make(kind, center=False, seed=11):
 
 
 def twin(layer):
-    kind = "gaussian" if isinstance(layer, GaussianLayer) else "bernoulli"
     params = {name: array(p) for name, p in layer.params._asdict().items()}
-    return reference.Units(kind, params, array(layer.offset) if layer.center else None)
+    return reference.Units(
+        NAMES[type(layer)], params, array(layer.offset) if layer.center else None
+    )
 
 
 def fields(rows=ROWS, seed=12):
@@ -59,6 +60,8 @@ def some_units(layer, rows=ROWS, seed=13):
     rng = np.random.default_rng(seed)
     if isinstance(layer, BernoulliLayer):
         return be.float_tensor(rng.integers(0, 2, (rows, UNITS)).astype(np.float32))
+    if isinstance(layer, OneHotLayer):
+        return be.float_tensor(np.eye(UNITS)[rng.integers(0, UNITS, rows)])
     return be.float_tensor(rng.normal(0.3, 1.5, (rows, UNITS)))
 
 

@@ -17,6 +17,7 @@ from paysage.models import State
 from paysage.models.gradient import GradientBuilder, ModelGradient
 
 DATA = {"B": np.array([[1, 0, 0, 1], [1, 1, 0, 1], [0, 0, 1, 1.0]])}
+DATA["O"] = np.eye(4)[[0, 2, 2]]
 DATA["G"] = np.array([[0.5, -1.0, 0.3, 2.0], [1.5, 0.2, 0.1, -0.4], [-0.7, 0.9, 1.1, 0.0]])
 # terms of order ten in single precision, summed with weights that add up to one
 CLOSE = {"rtol": 1e-5, "atol": 2e-5}
@@ -37,7 +38,7 @@ def points(machine, given):
     weights = machine.probabilities(given)
     rows = machine.listed(given)
     _, b, a = machine.quadratic(given)
-    layers = machine.free("gaussian", given)
+    layers = machine.free(given, gaussian=True)
     if not layers:
         return [(w, [x[s] for x in rows]) for s, w in enumerate(weights)]
     inverse = np.linalg.inv(a)
@@ -83,7 +84,7 @@ def assert_gradient(model, data):
 
 
 @pytest.mark.parametrize("center", [False, True])
-@pytest.mark.parametrize("kinds", ["BB", "BG", "GB", "GG"])
+@pytest.mark.parametrize("kinds", ["BB", "BG", "GB", "GG", "OB", "BO", "OG", "GO", "OO"])
 def test_pairs(kinds, center):
     assert_gradient(pair(kinds, center=center), DATA[kinds[0]])
 
@@ -94,7 +95,7 @@ def test_deep_machine_with_hidden_layers_summed_out(center):
     assert_gradient(model, DATA["B"])
 
 
-@pytest.mark.parametrize("kinds", ["BGB", "GBB"])
+@pytest.mark.parametrize("kinds", ["BGB", "GBB", "OBO", "GOB"])
 def test_mixed_deep_machines(kinds):
     model = build(kinds, (4, 2, 2), [(0, 1), (1, 2), (0, 2)], seed=5, scale=0.4, center=True)
     assert_gradient(model, DATA[kinds[0]])

@@ -5,11 +5,11 @@ import pytest
 from machines import array, arrays, build, pair, random_state, skip, state_of, twin
 
 from paysage import backends as be
-from paysage.errors import ShapeError
+from paysage.errors import DataError, ShapeError
 from paysage.models import State
 from paysage.testing import ExactMachine
 
-PAIRS = ["BB", "BG", "GB", "GG"]
+PAIRS = ["BB", "BG", "GB", "GG", "OB", "BO", "OG", "GO", "OO"]
 
 
 def assert_energy(model, rows=9):
@@ -32,7 +32,7 @@ def test_deep_machine_with_a_skip_connection(center):
     assert_energy(skip(center=center))
 
 
-@pytest.mark.parametrize("kinds", ["GBGB", "BGGB"])
+@pytest.mark.parametrize("kinds", ["GBGB", "BGGB", "OGBO"])
 def test_mixed_graph(kinds):
     edges = [(0, 1), (2, 1), (2, 3), (3, 0)]
     assert_energy(build(kinds, (3, 4, 2, 5), edges, scale=0.3, center=True))
@@ -68,7 +68,7 @@ def test_states_that_do_not_fit_are_refused():
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.6])
-@pytest.mark.parametrize("kinds", ["BB", "BG", "GB"])
+@pytest.mark.parametrize("kinds", [kinds for kinds in PAIRS if kinds != "GG"])
 def test_exact_machine_agrees_with_the_reference(kinds, beta):
     model = pair(kinds)
     exact, wanted = ExactMachine(model, beta), twin(model)
@@ -80,8 +80,18 @@ def test_exact_machine_agrees_with_the_reference(kinds, beta):
 
 
 @pytest.mark.parametrize("center", [False, True])
-def test_exact_machine_of_a_graph_agrees_with_the_reference(center):
-    model = build("BGB", (3, 2, 4), [(0, 1), (1, 2), (2, 0)], seed=4, center=center)
+@pytest.mark.parametrize("kinds", ["BGB", "OGB", "BOO"])
+def test_exact_machine_of_a_graph_agrees_with_the_reference(kinds, center):
+    model = build(kinds, (3, 2, 4), [(0, 1), (1, 2), (2, 0)], seed=4, center=center)
     exact, wanted = ExactMachine(model, 0.8), twin(model)
     np.testing.assert_allclose(exact.log_partition, wanted.log_sum(beta=0.8), atol=2e-5)
     np.testing.assert_allclose(exact.probabilities, wanted.probabilities(beta=0.8), rtol=1e-4)
+
+
+def test_rows_that_are_no_states_have_no_position():
+    model = pair("OB")
+    exact = ExactMachine(model)
+    np.testing.assert_array_equal(exact.index(exact.states), np.arange(4 * 8))
+    between = state_of([np.eye(4), np.full((4, 3), 0.5)])
+    with pytest.raises(DataError, match="no state"):
+        exact.index(between)

@@ -2,7 +2,7 @@
 
 Chains start at exact draws. After some sweeps each row is still an independent exact draw, if the
 sampler is right, and the p-value of a statistic is uniform. Seeds are fixed and the bound is 1e-4;
-of the about 120 p-values, new seeds would fail one in 80 runs of a right sampler. The last tests
+of the about 250 p-values, new seeds would fail one in 40 runs of a right sampler. The last tests
 break the sampler on purpose and ask for 1e-12.
 """
 
@@ -12,7 +12,7 @@ import stationarity
 from machines import array, arrays, build, skip, state_of, twin
 
 from paysage import backends as be
-from paysage.layers import BernoulliLayer, GaussianLayer
+from paysage.layers import BernoulliLayer, GaussianLayer, OneHotLayer
 from paysage.models import State
 from paysage.testing import ExactMachine
 
@@ -26,6 +26,10 @@ MACHINES = {
     "gaussian": lambda: build("GB", (3, 6), seed=3, scale=0.6),
     "skip": skip,
     "centered": lambda: skip(center=True),
+    "categories": lambda: build("OB", (5, 5), seed=4),
+    "mixture": lambda: build("GO", (3, 4), seed=4),
+    "categories of categories": lambda: build("OO", (6, 4), seed=4, center=True),
+    "all types": lambda: build("OGB", (4, 3, 4), [(0, 1), (1, 2), (0, 2)], 5, 0.5, center=True),
     "sandwich": lambda: build("BGB", (4, 3, 4), [(0, 1), (1, 2), (0, 2)], seed=5, scale=0.5),
 }
 
@@ -60,7 +64,7 @@ def p_values(model, state, groups):
         found.append(stationarity.chi_square(position, exact.probabilities(beta=beta)))
         if a.size:
             # given the Bernoulli units the Gaussian ones are normal: mean A^-1 b, precision beta A
-            units = np.hstack([rows[i][part] for i in exact.free("gaussian", {})])
+            units = np.hstack([rows[i][part] for i in exact.free({}, gaussian=True)])
             root = np.sqrt(beta) * np.linalg.cholesky(a)
             standard = (units - b[position] @ np.linalg.inv(a)) @ root
             found += [stationarity.normality(standard), stationarity.shape(standard)]
@@ -79,9 +83,10 @@ def test_sweeps_leave_the_exact_distribution_alone(name, beta_name):
     assert min(p_values(model, end, groups)) > PASS
 
 
+@pytest.mark.parametrize("name", ["skip", "all types"])
 @pytest.mark.parametrize("clamped", [(0,), (1,), (2,), (0, 2)])
-def test_sweeps_of_some_layers_leave_the_exact_distribution_alone(clamped):
-    model = skip()
+def test_sweeps_of_some_layers_leave_the_exact_distribution_alone(clamped, name):
+    model = MACHINES[name]()
     beta, groups = beta_of("column")
     start = exact_draws(model, groups)
     end = model.markov_chain(3, start, beta, clamped=clamped)
@@ -175,6 +180,18 @@ def test_gaussian_units_that_ignore_beta_are_found_out(monkeypatch):
     model = MACHINES["hopfield"]()
     start = exact_draws(model, beta_of("number")[1])
     broken(monkeypatch, GaussianLayer, lambda field, beta: (field, None))
+    found = p_values(model, model.markov_chain(3, start, 0.6), beta_of("number")[1])
+    assert min(found) < FAIL
+
+
+def test_a_bias_left_out_of_the_tempering_is_found_out(monkeypatch):
+    model = MACHINES["categories"]()
+    start = exact_draws(model, beta_of("number")[1])
+    monkeypatch.setattr(
+        OneHotLayer,
+        "sample",
+        lambda self, field, beta=None, out=None: be.rand_softmax(beta * field + self.params.loc),
+    )
     found = p_values(model, model.markov_chain(3, start, 0.6), beta_of("number")[1])
     assert min(found) < FAIL
 

@@ -83,7 +83,7 @@ def rich_machine():
 
 
 MACHINES = {
-    **{kinds: (lambda kinds=kinds: pair(kinds, center=True)) for kinds in ("BB", "BG", "GG")},
+    **{kinds: (lambda kinds=kinds: pair(kinds, center=True)) for kinds in ("BB", "BG", "GG", "OB")},
     "skip": skip,
     "rich": rich_machine,
     "own": own_machine,

@@ -27,7 +27,7 @@ def reference_sweep(machine, rows, kind, beta, free):
 
 
 @pytest.mark.parametrize("beta_name", ["one", "number", "column"])
-@pytest.mark.parametrize("name", ["BB", "BG", "GB", "GG", "skip", "deep"])
+@pytest.mark.parametrize("name", ["BB", "BG", "GB", "GG", "OB", "GO", "OO", "skip", "deep"])
 def test_mean_field_iteration(name, beta_name):
     model = {"skip": lambda: skip(center=True), "deep": lambda: build("BGBB", (4, 3, 3, 2))}.get(
         name, lambda: pair(name)
@@ -46,7 +46,7 @@ def test_mean_field_iteration(name, beta_name):
         np.testing.assert_allclose(found, wanted, **CLOSE)
 
 
-@pytest.mark.parametrize("name", ["BB", "BG", "GB", "skip"])
+@pytest.mark.parametrize("name", ["BB", "BG", "GB", "BO", "OG", "skip"])
 def test_deterministic_iteration(name):
     model = skip() if name == "skip" else pair(name)
     start, machine = random_state(model, 12), twin(model)

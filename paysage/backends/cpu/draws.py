@@ -36,8 +36,14 @@ def softmax_units(stream: Stream, phi: np.ndarray) -> tuple[np.ndarray, np.ndarr
         raise ShapeError(f"softmax units got phi of shape {phi.shape}, expected (B, n) with n > 0")
     with np.errstate(all="ignore"):
         weights = np.exp(phi - phi.max(axis=1, keepdims=True))
+    return weighted_units(stream, weights)
+
+
+def weighted_units(stream: Stream, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same for rows of weights (B, n), not negative, that need not add up to one."""
+    with np.errstate(all="ignore"):
         steps = np.cumsum(weights, axis=1, dtype=np.float64)
-        level = stream.uniform((len(phi), 1)) * steps[:, -1:]
+        level = stream.uniform((len(weights), 1)) * steps[:, -1:]
         # the unit whose step the level falls on; level < total, so that the last one is the limit
         units = np.count_nonzero(steps <= level, axis=1)
         valid = (steps[:, -1] / steps[:, -1]).astype(np.float32)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from paysage.backends.cpu import draws
 from paysage.backends.cpu.stream import Stream
 from paysage.errors import ShapeError
 from paysage.threads import both
@@ -63,6 +64,34 @@ def gaussian_sample(
     beta, target = _column(beta, field), _target(field, out)
     key, counter = stream.take(field.size)
     kernels.gaussian_sample(key, counter, _ready(field), _ready(loc), _ready(scale), beta, target)
+    return _write(out, target)
+
+
+def onehot_mean(field: Array, loc: Array, beta: Any, out: Array | None) -> Array:
+    """The softmax of beta * (field + loc): shapes as in `bernoulli_mean`, n at least one."""
+    _check_onehot(field, out, loc)
+    if field.dtype == np.float64:
+        weights = _double_weights(field, loc, beta)
+        return _write(out, weights / weights.sum(axis=1, keepdims=True))
+    from paysage.backends.cpu import kernels
+
+    target = _target(field, out)
+    kernels.onehot_mean(_ready(field), _ready(loc), _column(beta, field), target)
+    return _write(out, target)
+
+
+def onehot_sample(stream: Stream, field: Array, loc: Array, beta: Any, out: Array | None) -> Array:
+    """Rows of zeros with a single one, drawn with that mean."""
+    _check_onehot(field, out, loc)
+    if field.dtype == np.float64:
+        units, valid = draws.weighted_units(stream, _double_weights(field, loc, beta))
+        ones = np.arange(field.shape[1]) == units[:, None]
+        return _write(out, ones * valid[:, None].astype(field.dtype))
+    from paysage.backends.cpu import kernels
+
+    beta, target = _column(beta, field), _target(field, out)
+    key, counter = stream.take(len(field))
+    kernels.onehot_sample(key, counter, _ready(field), _ready(loc), beta, target)
     return _write(out, target)
 
 
@@ -194,3 +223,18 @@ def _double_mean(field: Array, loc: Array, beta: Any) -> Array:
     """The logistic function in double precision."""
     with np.errstate(over="ignore", invalid="ignore"):
         return 1 / (1 + np.exp(-_column(beta, field).reshape(-1, 1) * (field + loc)))
+
+
+def _check_onehot(field: Array, out: Array | None, loc: Array) -> None:
+    """As `_check_layer`; of no units none can be on."""
+    _check_layer(field, out, loc)
+    if field.shape[1] == 0:
+        raise ShapeError(f"got a field of shape {field.shape}, expected (B, n) with n > 0")
+
+
+def _double_weights(field: Array, loc: Array, beta: Any) -> Array:
+    """What a softmax is made of, exp(beta * (field + loc)) over its greatest, in each row."""
+    with np.errstate(all="ignore"):
+        total = field + loc
+        away = total - total.max(axis=1, keepdims=True)
+        return np.exp(_column(beta, field).reshape(-1, 1) * away)

@@ -267,6 +267,80 @@ def gaussian_sample(key, counter, field, loc, scale, beta, out):
             at += columns
 
 
+@_jit
+def _raise_row(x, loc):
+    """In place, x + loc; gives the greatest, or NaN if the first one is."""
+    for j in range(x.size):
+        x[j] = x[j] + loc[j]
+    top = x[0]
+    for j in range(x.size):
+        top = x[j] if x[j] > top else top
+    return top
+
+
+@_jit
+def _weigh_row(x, top, beta):
+    """In place, exp(beta * (x - top)), at most one; beta last, so that no field overflows."""
+    for j in range(x.size):
+        x[j] = _exp(beta * (x[j] - top))
+
+
+@_jit
+def _sum_row(x):
+    """The sum in double precision: its error does not grow with the width of the row."""
+    total = 0.0
+    for j in range(x.size):
+        total += np.float64(x[j])
+    return total
+
+
+@_jit
+def _scale_row(x, factor):
+    for j in range(x.size):
+        x[j] = factor * x[j]
+
+
+@_jit
+def _invert_row(x, level):
+    """One where the cumulative sum of the row first exceeds a level, zeros elsewhere."""
+    total, unit = 0.0, x.size
+    for j in range(x.size):
+        total += np.float64(x[j])
+        if total > level:
+            unit = j
+            break
+    # a level that nothing exceeds is not a number: nor is the row then
+    rest = ZERO if unit < x.size else f4(np.nan)
+    for j in range(x.size):
+        x[j] = ONE if j == unit else rest
+
+
+@_jit
+def onehot_mean(field, loc, beta, out):
+    """The softmax of beta * (field + loc), row by row; beta has one entry or one a row."""
+    same = field.ctypes.data == out.ctypes.data
+    for b in range(field.shape[0]):
+        row = out[b]
+        if not same:
+            _copy_row(field[b], row)
+        _weigh_row(row, _raise_row(row, loc), beta[min(b, beta.size - 1)])
+        _scale_row(row, f4(1.0 / _sum_row(row)))
+
+
+@_jit
+def onehot_sample(key, counter, field, loc, beta, out):
+    """Rows with a single one, drawn with that mean; element number counter + b draws row b."""
+    same = field.ctypes.data == out.ctypes.data
+    uniforms = np.empty(field.shape[0], np.float32)
+    fill_uniform(key, counter, uniforms)
+    for b in range(field.shape[0]):
+        row = out[b]
+        if not same:
+            _copy_row(field[b], row)
+        _weigh_row(row, _raise_row(row, loc), beta[min(b, beta.size - 1)])
+        _invert_row(row, np.float64(uniforms[b]) * _sum_row(row))
+
+
 # ------------------------------------------------------------------------------ optimizer steps
 
 

@@ -19,6 +19,14 @@ def gaussian_sample(field, loc, log_var, beta=None, out=None):
     return cpu.gaussian_sample(stream, field, loc, log_var, beta, out)
 
 
+def onehot_mean(field, loc, beta=None, out=None):
+    return cpu.onehot_mean(field, loc, beta, out)
+
+
+def onehot_sample(field, loc, beta=None, out=None):
+    return cpu.onehot_sample(stream, field, loc, beta, out)
+
+
 def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None):
     return cpu.moment_gap(data_a, data_b, model_a, model_b, out, scratch)
 

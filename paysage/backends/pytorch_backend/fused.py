@@ -56,6 +56,22 @@ def gaussian_sample(field, loc, log_var, beta=None, out=None):
     return out
 
 
+def onehot_mean(field, loc, beta=None, out=None):
+    if field.is_cuda:
+        return gpu.onehot_mean(field, loc, beta, out)
+    out = _output(field, out)
+    cpu.onehot_mean(_array(field), _array(loc), _array(beta), _array(out))
+    return out
+
+
+def onehot_sample(field, loc, beta=None, out=None):
+    if field.is_cuda:
+        return gpu.onehot_sample(field, loc, beta, out)
+    out = _output(field, out)
+    cpu.onehot_sample(stream, _array(field), _array(loc), _array(beta), _array(out))
+    return out
+
+
 def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None):
     # The product accumulates into its output: there is no need for `scratch`.
     cpu.check_moments(data_a, data_b, model_a, model_b)

@@ -31,6 +31,26 @@ def gaussian_sample(field, loc, log_var, beta, out):
     return torch.add(field, loc, out=out).addcmul_(noise, scale)
 
 
+def onehot_mean(field, loc, beta, out):
+    """The softmax of beta * (field + loc); beta comes last, so that no field overflows."""
+    out = torch.add(field, loc, out=out)
+    out.sub_(out.amax(1, keepdim=True))
+    if beta is not None:
+        out.mul_(beta)
+    return out.copy_(torch.softmax(out, 1))
+
+
+def onehot_sample(field, loc, beta, out):
+    """Rows of zeros with a single one, drawn with that mean; NaN where there is none."""
+    out = onehot_mean(field, loc, beta, out)
+    steps = torch.cumsum(out, 1, dtype=torch.float64)
+    total = steps[:, -1:]
+    level = _uniform(out[:, :1]) * total
+    # what a NaN leaves over is no index
+    unit = (steps <= level).sum(1, keepdim=True).clamp_(max=out.shape[1] - 1)
+    return out.zero_().scatter_(1, unit, 1.0).mul_(total / total)
+
+
 def gamma_start(num, std):
     """Start of the autoregressive Gamma process, (num, 1)."""
     check_process(0.0, std)

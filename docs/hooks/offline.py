@@ -1,4 +1,4 @@
-"""The search works from the disk without fetching its helper from elsewhere: the site carries it."""
+"""The search works from the disk: the site carries the helper that it would fetch elsewhere."""
 
 from typing import Any
 

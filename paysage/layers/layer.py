@@ -22,21 +22,22 @@ class Layer(Parametric):
     number, or a tensor of shape (B, 1); ``out``, where given, may be overwritten and returned, and
     may be the same tensor as ``field``):
 
-    ========================================  ====================================================
-    ``init_params()``                         the named tuple of parameters
-    ``energy(units)``                         energy of the layer's own terms, (B,)
-    ``rescaled(units)``                       what connections see of the units; linear; default:
-                                              the units themselves
-    ``mean(field, beta=None, out=None)``      mean of each unit given its field, (B, n)
-    ``mode(field, beta=None, out=None)``      most probable value of each unit, (B, n)
-    ``sample(field, beta=None, out=None)``    a draw of each unit, (B, n)
-    ``log_partition(field, beta=None)``       log of the sum (or integral) over the states of
-                                              exp(-beta (energy - rescaled · field)), (B,)
-    ``energy_gradient(units, field)``         derivative of energy - rescaled · field by each
-                                              parameter, averaged over rows, a named tuple
-    ``fit_marginal(moments)``                 set the parameters such that the isolated layer has
-                                              the mean and the variance ``moments.mean``, ``.var``
-    ========================================  ====================================================
+    | hook | gives |
+    |---|---|
+    | ``init_params()`` | the named tuple of parameters |
+    | ``energy(units)`` | energy of the layer's own terms, (B,) |
+    | ``rescaled(units)`` | what connections see of the units; linear; default: the units |
+    | ``mean(field, beta=None, out=None)`` | mean of each unit given its field, (B, n) |
+    | ``mode(field, beta=None, out=None)`` | most probable value of each unit, (B, n) |
+    | ``sample(field, beta=None, out=None)`` | a draw of each unit, (B, n) |
+    | ``log_partition(field, beta=None)`` | log Σ exp(-beta (energy - rescaled · field)), (B,) |
+    | ``energy_gradient(units, field)`` | see below, a named tuple |
+    | ``fit_marginal(moments)`` | see below, changes the parameters |
+
+    The sum (or integral) of ``log_partition`` is over the states of the units. ``energy_gradient``
+    is the derivative of energy - rescaled · field by each parameter, averaged over rows.
+    ``fit_marginal`` sets the parameters such that the isolated layer has the mean and the variance
+    ``moments.mean`` and ``moments.var``.
 
     Random states, zero gradients, configuration, saving, fixed parameters, penalties, constraints
     and centering come from here. Units that are independent of one another, given the field, and

@@ -157,8 +157,15 @@ class Transformation:
         """The transformed tensor."""
         return self.function(tensor, *self.args, **self.kwargs)
 
-    def check(self, tensor: Any) -> None:
+    def check(self, tensor: Any, first_row: int = 0) -> None:
         """Look through a whole table once for values that the function cannot mean.
+
+        Parameters
+        ----------
+        tensor : tensor or array
+            The table, or a part of it.
+        first_row : int
+            Where in the table the part begins: errors count from there.
 
         Raises
         ------
@@ -170,14 +177,7 @@ class Transformation:
         UserWarning
             When grey values seem to have been scaled to [0, 1] before they are binarized.
         """
-        table = np.atleast_1d(be.to_numpy_array(tensor))
-        if table.dtype.kind not in "biuf" or table.size == 0:
-            return
-        domain = getattr(self.function, "domain", _ANY)
-        highest = max(
-            self._check_rows(table[start : start + _BLOCK_ROWS], start, domain)
-            for start in range(0, len(table), _BLOCK_ROWS)
-        )
+        highest = self.check_values(be.to_numpy_array(tensor), first_row)
         if self.function is binarize_color and 0 < highest <= 1:
             warnings.warn(
                 f"binarize_color got no value above {highest:g}, all of which become 0; it expects "
@@ -185,6 +185,35 @@ class Transformation:
                 UserWarning,
                 stacklevel=_levels_to_caller(),
             )
+
+    def check_values(self, values: Any, first_row: int = 0) -> float:
+        """Look through rows as `check` does, without its warning.
+
+        Parameters
+        ----------
+        values : array
+            The table, or a part of it.
+        first_row : int
+            Where in the table the part begins.
+
+        Returns
+        -------
+        float
+            The greatest value; 0 where there are no numbers.
+
+        Raises
+        ------
+        DataError
+            As `check` does.
+        """
+        table = np.atleast_1d(values)
+        if table.dtype.kind not in "biuf" or table.size == 0:
+            return 0.0
+        domain = getattr(self.function, "domain", _ANY)
+        return max(
+            self._check_rows(table[start : start + _BLOCK_ROWS], first_row + start, domain)
+            for start in range(0, len(table), _BLOCK_ROWS)
+        )
 
     def _check_rows(self, rows: np.ndarray, start: int, domain: tuple[float, float]) -> float:
         """The greatest of some values, of which the first is in row `start`; refuses bad ones."""

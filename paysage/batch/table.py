@@ -13,7 +13,64 @@ from paysage.errors import ConfigError, DataError, PaysageError, ShapeError
 from paysage.preprocess import Transformation
 
 
-class InMemoryTable:
+class Table:
+    """What tables of rows have in common: a transform, and minibatches that went through it.
+
+    A table has the attributes `nrows` and `batch_size`, and gives the rows that a new transform is
+    tried on, by `_sample`, before this class is initialized.
+    """
+
+    nrows: int
+    batch_size: int
+    _first_row = 0
+
+    def __init__(self, transform: Transformation | None) -> None:
+        self.output_batch_size = self.batch_size
+        self.set_transform(Transformation() if transform is None else transform)
+
+    def __repr__(self) -> str:
+        """Rows, columns and batch size."""
+        name = type(self).__name__
+        return f"{name}({self.nrows} rows, {self.ncols} columns, {self.batch_size} a batch)"
+
+    def get_transform(self) -> Transformation:
+        """The transform that minibatches go through."""
+        return self._transform
+
+    def set_transform(self, transform: Transformation) -> None:
+        """Send minibatches through another transform, which may change the number of columns.
+
+        Raises
+        ------
+        ConfigError, DataError, ShapeError
+            It is no Transformation, cannot take a value of the data, or does not make a row of a
+            row; the former one is kept.
+        """
+        if not isinstance(transform, Transformation):
+            raise ConfigError(
+                f"transform is a {type(transform).__name__}, expected preprocess.Transformation(f)"
+            )
+        sample = self._sample()
+        transform.check(sample, self._first_row)
+        self.ncols = _width_after(transform, sample[:1])
+        self._transform = transform
+
+    def _sample(self) -> Tensor:
+        """Rows that tell whether a transform can be used: all of them, or the first ones."""
+        raise NotImplementedError
+
+    def _transformed(self, rows: Tensor) -> Tensor:
+        result = be.float_tensor(self._transform.compute(rows))
+        expected = (int(be.shape(rows)[0]), self.ncols)
+        if tuple(be.shape(result)) != expected:
+            raise ShapeError(
+                f"{self._transform} makes {tuple(be.shape(result))} of {expected[0]} rows, "
+                f"expected {expected}"
+            )
+        return result
+
+
+class InMemoryTable(Table):
     """Hands out the rows of a tensor in order, a minibatch at a time.
 
     A Float tensor whose rows are contiguous is kept as it is, and minibatches are views of it;
@@ -42,35 +99,12 @@ class InMemoryTable:
     def __init__(self, tensor: Any, batch_size: int, transform: Transformation | None = None):
         self.tensor = as_rows(tensor)
         self.nrows = int(be.shape(self.tensor)[0])
-        self.batch_size = _checked_batch_size(batch_size, self.nrows)
-        self.output_batch_size = self.batch_size
+        self.batch_size = checked_batch_size(batch_size, self.nrows)
         self._start = 0
-        self.set_transform(Transformation() if transform is None else transform)
+        super().__init__(transform)
 
-    def __repr__(self) -> str:
-        """Rows, columns and batch size."""
-        return f"InMemoryTable({self.nrows} rows, {self.ncols} columns, {self.batch_size} a batch)"
-
-    def get_transform(self) -> Transformation:
-        """The transform that minibatches go through."""
-        return self._transform
-
-    def set_transform(self, transform: Transformation) -> None:
-        """Send minibatches through another transform, which may change the number of columns.
-
-        Raises
-        ------
-        ConfigError, DataError, ShapeError
-            It is no Transformation, cannot take a value of the data, or does not make a row of a
-            row; the former one is kept.
-        """
-        if not isinstance(transform, Transformation):
-            raise ConfigError(
-                f"transform is a {type(transform).__name__}, expected preprocess.Transformation(f)"
-            )
-        transform.check(self.tensor)
-        self.ncols = _width_after(transform, self.tensor[:1])
-        self._transform = transform
+    def _sample(self) -> Tensor:
+        return self.tensor
 
     def get(self) -> Tensor:
         """The next minibatch, shape (batch_size, ncols) or fewer rows at the end of the data.
@@ -96,15 +130,7 @@ class InMemoryTable:
         return (self._rows(start) for start in range(0, self.nrows, self.batch_size))
 
     def _rows(self, start: int) -> Tensor:
-        rows = self.tensor[start : start + self.batch_size]
-        result = be.float_tensor(self._transform.compute(rows))
-        expected = (int(be.shape(rows)[0]), self.ncols)
-        if tuple(be.shape(result)) != expected:
-            raise ShapeError(
-                f"{self._transform} makes {tuple(be.shape(result))} of {expected[0]} rows, "
-                f"expected {expected}"
-            )
-        return result
+        return self._transformed(self.tensor[start : start + self.batch_size])
 
 
 def _width_after(transform: Transformation, row: Tensor) -> int:
@@ -160,7 +186,8 @@ def positive_integer(value: Any, name: str) -> int:
     return number
 
 
-def _checked_batch_size(batch_size: Any, nrows: int) -> int:
+def checked_batch_size(batch_size: Any, nrows: int) -> int:
+    """The number of rows of a minibatch, of which the data must fill at least one."""
     size = positive_integer(batch_size, "batch_size")
     if size > nrows:
         raise DataError(

@@ -15,11 +15,12 @@ after both digests agree, so a damaged one is refused and never half understood.
 from typing import Any
 
 from paysage.storage.document import digest, encode, split_key
+from paysage.storage.locking import hdf5_lock
 from paysage.storage.opening import is_store, open_source
 from paysage.storage.reading import read_group
 from paysage.storage.writing import write_to_path, write_to_store
 
-__all__ = ["read_tree", "write_tree"]
+__all__ = ["hdf5_lock", "read_tree", "write_tree"]
 
 
 def write_tree(target: Any, tree: Any, kind: str = "model", key: str = "paysage") -> None:
@@ -46,10 +47,11 @@ def write_tree(target: Any, tree: Any, kind: str = "model", key: str = "paysage"
     parts = split_key(key)
     document, arrays = encode(tree, kind)
     leaves = {"document": document, "digest": digest(document), **arrays}
-    if is_store(target):
-        write_to_store(target, parts, leaves)
-    else:
-        write_to_path(target, parts, leaves)
+    with hdf5_lock():
+        if is_store(target):
+            write_to_store(target, parts, leaves)
+        else:
+            write_to_path(target, parts, leaves)
 
 
 def read_tree(source: Any, kind: str = "model", key: str = "paysage") -> Any:
@@ -76,5 +78,5 @@ def read_tree(source: Any, kind: str = "model", key: str = "paysage") -> Any:
         or damaged; the sentence says which.
     """
     parts = split_key(key)
-    with open_source(source) as (file, size, name):
+    with hdf5_lock(), open_source(source) as (file, size, name):
         return read_group(file, parts, kind, size, name)

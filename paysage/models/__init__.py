@@ -5,12 +5,15 @@ from paysage.models.gradient import ModelGradient
 from paysage.models.graph import Connection
 from paysage.models.initialize import glorot_normal, hinton, pca, stddev
 from paysage.models.state import State
+from paysage.models.tap import StateTAP, gibbs_free_energy
 
 __all__ = [
     "BoltzmannMachine",
     "Connection",
     "ModelGradient",
     "State",
+    "StateTAP",
+    "gibbs_free_energy",
     "glorot_normal",
     "hinton",
     "pca",

@@ -18,6 +18,8 @@ from paysage.models.graph import Connection, chain, check_graph
 from paysage.models.initialize import check_batch, initializer
 from paysage.models.state import State
 from paysage.models.sweep import Sweeps, check_steps, update_hook
+from paysage.models.tap import GibbsFreeEnergy, StateTAP, check_means, gibbs_free_energy
+from paysage.models.tap_descent import Minimizer, TAPReport, warn_unconverged
 from paysage.threads import threads_for
 
 Tensor = Any
@@ -217,6 +219,75 @@ class BoltzmannMachine:
         self.check_state(data_state)
         self.check_state(model_state)
         return GradientBuilder(self).compute(data_state, model_state)
+
+    # extended mean field
+
+    def gibbs_free_energy(self, state: StateTAP, order: int = 2, beta: float = 1.0) -> Tensor:
+        """Free energy of each row of means, (B,); -log Z is its value at a stationary point.
+
+        See ``models.gibbs_free_energy``.
+        """
+        return gibbs_free_energy(self, state, order, beta)
+
+    def compute_StateTAP(
+        self,
+        use_GD: bool = True,
+        init_lr: float = 0.1,
+        tolerance: float = 0.01,
+        max_iters: int = 25,
+        ratchet: bool = False,
+        decrease_on_neg: float = 0.9,
+        mean_weight: float = 0.9,
+        mean_square_weight: float = 0.999,
+        seed: StateTAP | None = None,
+        *,
+        order: int = 2,
+        num_samples: int = 1,
+        damping: float = 0.5,
+        beta: float = 1.0,
+    ) -> tuple[StateTAP, TAPReport]:
+        """Means at which the free energy is stationary, and how the search for them ended.
+
+        Parameters
+        ----------
+        use_GD, init_lr, tolerance, max_iters, ratchet, decrease_on_neg, mean_weight, \
+mean_square_weight, damping
+            See ``models.tap_descent.Minimizer``.
+        seed : StateTAP, optional
+            Where to start; it is not changed. By default at ``num_samples`` random means.
+        order : 1, 2 or 3
+            Of the expansion in the couplings.
+        num_samples : int
+            Rows of the random start, each of which may end at another stationary point.
+        beta : float
+            Inverse temperature.
+
+        Raises
+        ------
+        ConfigError, ShapeError
+            If a layer lacks the TAP ability, or a setting or the start cannot be used. That the
+            search has not converged is no error: the report says so, and a warning is logged.
+        """
+        rule = Minimizer(
+            use_GD,
+            init_lr,
+            tolerance,
+            max_iters,
+            ratchet,
+            decrease_on_neg,
+            mean_weight,
+            mean_square_weight,
+            damping,
+        )
+        energy = GibbsFreeEnergy(self, order, beta)
+        if seed is None:
+            seed = StateTAP.from_model(num_samples, self)
+        check_means(self, seed)
+        with threads_for(seed.batch_size() * self.largest_matrix()):
+            state, report = rule.run(energy, seed)
+        if not report.converged:
+            warn_unconverged(report, tolerance)
+        return state, report
 
     def enforce_constraints(self) -> None:
         """Apply the constraints of all parameters, in place."""

@@ -1,0 +1,380 @@
+"""The expanded free energy against exact sums, in double precision."""
+
+import numpy as np
+import pytest
+import reference
+from machines import array, build, twin
+
+from paysage import backends as be
+from paysage.errors import ConfigError, ShapeError
+from paysage.layers import BernoulliLayer, GaussianLayer, Layer
+from paysage.layers.tap import BernoulliTAP, TAPUnits
+from paysage.models import BoltzmannMachine, State, StateTAP, gibbs_free_energy
+from paysage.models.tap import GibbsFreeEnergy
+
+TRIANGLE = [(0, 1), (1, 2), (2, 0)]
+# kinds, edges, centered; rates at which the error of -log Z falls with the couplings at orders
+# 1, 2, 3. The term of third order vanishes where no third cumulant meets another: a Gaussian
+# layer has none, so only a triangle brings it back.
+MACHINES = {
+    "BB": ("BB", None, False, (2, 3, 4)),
+    "BB centered": ("BB", None, True, (2, 3, 4)),
+    "BG": ("BG", None, True, (2, 4, 4)),
+    "GB": ("GB", None, False, (2, 4, 4)),
+    "GG": ("GG", None, True, (2, 4, 4)),
+    "BBB": ("BBB", None, True, (2, 3, 4)),
+    "BGB": ("BGB", None, False, (2, 4, 4)),
+    "triangle BBB": ("BBB", TRIANGLE, False, (2, 3, 4)),
+    "triangle BGB": ("BGB", TRIANGLE, True, (2, 3, 4)),
+}
+SIZES = (3, 2, 2)
+
+
+def doubled(model):
+    """The machine, its parameters and running means in double precision."""
+    for owner in (*model.layers, *(c.weights for c in model.connections)):
+        owner.params = type(owner.params)(*(double(p) for p in owner.params))
+    for layer in model.layers:
+        layer.offset = double(layer.offset)
+    return model
+
+
+def double(x):
+    return be.from_numpy_array(np.array(array(x)))
+
+
+def machine(name, scale=1.0, seed=4):
+    kinds, edges, center, _ = MACHINES[name]
+    return doubled(build(kinds, SIZES[: len(kinds)], edges, seed, scale, center))
+
+
+def means_of(model, rows=1, seed=6):
+    """Arbitrary means, nowhere stationary."""
+    rng = np.random.default_rng(seed)
+    fields = [rng.normal(0, 1, (rows, k.num_units)) for k in model.layers]
+    pairs = zip(model.layers, fields, strict=True)
+    return StateTAP(k.mean(double(f)) for k, f in pairs)
+
+
+def settled(model, order, beta=1.0, steps=25):
+    """Stationary means to the precision of doubles: couplings here are weak."""
+    energy, state = GibbsFreeEnergy(model, order, beta), means_of(model)
+    for _ in range(steps):
+        fields = energy.evaluate(state).fields
+        pairs = zip(model.layers, fields, strict=True)
+        state = StateTAP(k.mean(f, beta) for k, f in pairs)
+    return energy, state
+
+
+def with_couplings(name, epsilon, seed=4):
+    model = machine(name, seed=seed)
+    for c in model.connections:
+        c.weights.params.matrix[:] = epsilon * c.weights.params.matrix
+    return model
+
+
+def error_of_log_z(model, order, beta=1.0):
+    energy, state = settled(model, order, beta)
+    return abs(float(energy.value(state)[0]) + twin(model).log_sum(beta=beta))
+
+
+def rate(errors):
+    return np.log2(errors[0] / errors[1])
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_error_of_log_z_falls_at_the_rate_of_the_first_term_left_out(name, order):
+    errors = [error_of_log_z(with_couplings(name, e), order) for e in (0.02, 0.01)]
+    # the term after it is smaller by the couplings times a number of order one
+    assert rate(errors) == pytest.approx(MACHINES[name][3][order - 1], abs=0.25)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("name", ["BB", "triangle BGB"])
+def test_the_temperature_scales_the_whole_energy(name, order):
+    errors = [error_of_log_z(with_couplings(name, e), order, beta=0.7) for e in (0.02, 0.01)]
+    assert rate(errors) == pytest.approx(order + 1, abs=0.25)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_factor_of_two_in_a_coefficient_would_be_seen(monkeypatch, which):
+    """Were the term of one order doubled, the error would fall no faster than that term."""
+    proper = BernoulliTAP.cumulants
+
+    def wrong(self, means, beta):
+        found = list(proper(self, means, beta))
+        found[which] = 2**0.5 * found[which]  # one factor a layer
+        return tuple(found)
+
+    monkeypatch.setattr(BernoulliTAP, "cumulants", wrong)
+    errors = [error_of_log_z(with_couplings("BB", e), 3) for e in (0.02, 0.01)]
+    assert rate(errors) == pytest.approx(which + 2, abs=0.25)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("name", ["BB centered", "BG", "triangle BGB"])
+def test_stationary_means_approach_the_exact_ones(name, order):
+    errors = []
+    for epsilon in (0.1, 0.05):
+        model = with_couplings(name, epsilon)
+        _, state = settled(model, order)
+        errors.append(max(_distances(model, state)))
+    # the means are derivatives of log Z by fields
+    assert rate(errors) == pytest.approx(MACHINES[name][3][order - 1], abs=0.45)
+
+
+def _distances(model, state):
+    exact = twin(model)
+    for layer, means, units in zip(model.layers, state, exact.units, strict=True):
+        by_loc = reference.finite_difference(exact.log_sum, units.params["loc"], 2e-5)
+        if isinstance(layer, GaussianLayer):
+            by_loc = units.params["loc"] + np.exp(units.params["log_var"]) * by_loc
+        yield np.abs(array(means)[0] - by_loc).max()
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_naive_mean_field_bounds_log_z_from_below(name):
+    """Whatever the means: it is the free energy of independent units that have them."""
+    model = with_couplings(name, 0.5)
+    values = array(GibbsFreeEnergy(model, 1).value(means_of(model, rows=50)))
+    assert (values > -twin(model).log_sum()).all()
+
+
+@pytest.mark.parametrize("order, beta", [(1, 1.0), (2, 1.0), (3, 0.6)])
+@pytest.mark.parametrize("name", MACHINES)
+def test_derivatives_by_the_means_are_finite_differences(name, order, beta):
+    model = machine(name)
+    energy, state = GibbsFreeEnergy(model, order, beta), means_of(model, rows=2)
+    found = energy.mean_gradient(state)
+    arrays = [array(m) for m in state]
+
+    def total():
+        return float(be.tsum(energy.value(StateTAP(double(a) for a in arrays))))
+
+    for gradient, means in zip(found, arrays, strict=True):
+        wanted = reference.finite_difference(total, means, 1e-5)
+        np.testing.assert_allclose(array(gradient), wanted, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("order, beta", [(1, 1.0), (2, 1.0), (3, 0.6)])
+@pytest.mark.parametrize("name", MACHINES)
+def test_derivatives_by_the_parameters_are_finite_differences(name, order, beta):
+    model, state = machine(name), means_of(machine(name), rows=2)
+    gradient = GibbsFreeEnergy(model, order, beta).parameter_gradient(state)
+
+    def mean():
+        return float(be.mean(gibbs_free_energy(model, state, order, beta)))
+
+    for found, wanted in _by_parameters(model, gradient, mean):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-8)
+
+
+def _by_parameters(model, gradient, function):
+    owners = [*model.layers, *(c.weights for c in model.connections)]
+    parts = [*gradient.layers, *gradient.weights]
+    for owner, part in zip(owners, parts, strict=True):
+        for param, leaf in zip(owner.params, part, strict=True):
+            yield array(leaf), _differences(function, param)
+
+
+def _differences(function, param, step=1e-5):
+    """Of a tensor that the function reads."""
+    result = np.zeros(be.shape(param))
+    for index in np.ndindex(result.shape):
+        before = float(param[index])
+        values = []
+        for shift in (step, -step):
+            param[index] = before + shift
+            values.append(function())
+        param[index] = before
+        result[index] = (values[0] - values[1]) / (2 * step)
+    return result
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("name", ["BB", "BG", "triangle BGB"])
+def test_at_stationary_means_the_explicit_derivative_is_the_whole_one(name, order):
+    model = with_couplings(name, 0.2)
+    energy, state = settled(model, order)
+    gradient = energy.parameter_gradient(state)
+
+    def stationary():
+        return float(GibbsFreeEnergy(model, order).value(settled(model, order)[1])[0])
+
+    for found, wanted in _by_parameters(model, gradient, stationary):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-8)
+
+
+def test_means_at_the_ends_of_the_support_have_a_finite_free_energy():
+    model = machine("BB")
+    ends = StateTAP(double(np.tile([[0.0], [1.0]], (1, k.num_units))) for k in model.layers)
+    found = array(gibbs_free_energy(model, ends))
+    # no fluctuations: the energy of that one state
+    wanted = twin(model).energy([array(m) for m in ends])
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_single_precision_agrees_with_double():
+    single = build("BBB", SIZES, TRIANGLE, 4, 1.0)
+    energy, state = GibbsFreeEnergy(machine("triangle BBB"), 3), means_of(machine("BBB"), 4)
+    found = gibbs_free_energy(single, StateTAP(be.cast_float(m) for m in state), 3)
+    assert be.dtype(found) == be.Float
+    np.testing.assert_allclose(array(found), array(energy.value(state)), rtol=1e-5)
+
+
+# states
+
+
+def test_random_means_lie_inside_the_support_and_differ():
+    model = build("BG", (5, 4))
+    model.layers[0].params.loc[:] = 40.0  # rounds to one in single precision
+    state = StateTAP.from_model(3, model)
+    assert [tuple(be.shape(m)) for m in state] == [(3, 5), (3, 4)]
+    assert float(be.tmax(state[0])) < 1
+    assert len({float(x) for x in be.flatten(state[1])}) == 12
+
+
+def test_means_from_data_lie_inside_the_support():
+    model = build("BB", (5, 4))
+    visible = be.float_tensor([[0, 1, 1, 0, 1]])
+    state = StateTAP.from_visible(visible, model)
+    np.testing.assert_allclose(array(state[0]), array(visible), atol=2e-6)
+    wanted = array(State.from_visible(visible, model)[1])
+    np.testing.assert_allclose(array(state[1]), wanted, atol=2e-6)
+    assert np.isfinite(array(GibbsFreeEnergy(model).mean_gradient(state)[0])).all()
+
+
+def test_a_copy_shares_nothing():
+    state = StateTAP.from_model(2, build("BB", (5, 4)))
+    copy = StateTAP.from_state(state)
+    copy[0][:] = 0.5
+    assert isinstance(copy, StateTAP)
+    assert not np.allclose(array(state[0]), 0.5)
+
+
+# what is refused, and a layer of one's own
+
+
+class Spin(Layer):
+    """Units that are -1 or 1; energy -loc · x."""
+
+    support = (-1.0, 1.0)
+    gradient_needs_field = False
+
+    def init_params(self):
+        return BernoulliLayer(self.num_units).params
+
+    def energy(self, units):
+        return -be.dot(units, self.params.loc)
+
+    def mean(self, field, beta=None, out=None):
+        return be.tanh((1.0 if beta is None else beta) * (field + self.params.loc))
+
+    def log_partition(self, field, beta=None):
+        total = (1.0 if beta is None else beta) * (field + self.params.loc)
+        return be.tsum(be.logcosh(total) + np.log(2.0), axis=1)
+
+    def energy_gradient(self, units, field):
+        return type(self.params)(-be.mean(units, axis=0))
+
+
+def spins(kind, epsilon):
+    rng = np.random.default_rng(2)
+    model = BoltzmannMachine([kind(3), kind(2)])
+    model.connections[0].weights.params.matrix[:] = be.float_tensor(rng.normal(0, epsilon, (3, 2)))
+    for layer in model.layers:
+        layer.params.loc[:] = be.float_tensor(rng.normal(0, 0.5, layer.num_units))
+    return model
+
+
+def test_a_layer_without_the_ability_is_refused_by_name():
+    class Plain(Spin):
+        pass
+
+    model = BoltzmannMachine([BernoulliLayer(3), Plain(2)])
+    with pytest.raises(ConfigError, match=r"layer 1, Plain\(2\), lacks the TAP ability"):
+        GibbsFreeEnergy(model)
+
+
+def test_a_layer_of_ones_own_gets_the_ability_in_a_few_lines():
+    """Units of -1 and 1, against the sum over their states."""
+
+    class Mine(Spin):
+        pass
+
+    class MineTAP(TAPUnits, layer_type=Mine):
+        def field(self, means, beta):
+            return be.atanh(means) / beta - self.layer.params.loc
+
+        def cumulants(self, means, beta):
+            variance = 1.0 - be.square(means)
+            return variance, -2.0 * means * variance
+
+        def slopes(self, means, beta):
+            return -2.0 * means, 6.0 * be.square(means) - 2.0
+
+    for order in (1, 2, 3):
+        errors = []
+        for epsilon in (0.02, 0.01):
+            model = doubled(spins(Mine, epsilon))
+            energy, state = settled(model, order)
+            errors.append(abs(float(energy.value(state)[0]) + _log_sum_of_spins(model)))
+        assert rate(errors) == pytest.approx(order + 1, abs=0.3)
+    gradient = energy.parameter_gradient(state)
+    value = lambda: float(gibbs_free_energy(model, state, 3)[0])  # noqa: E731
+    for found, wanted in _by_parameters(model, gradient, value):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-8)
+
+
+def _log_sum_of_spins(model):
+    grid = np.array(np.meshgrid(*[[-1.0, 1.0]] * 5)).reshape(5, -1).T
+    loc = [array(k.params.loc) for k in model.layers]
+    matrix = array(model.connections[0].weights.W())
+    v, h = grid[:, :3], grid[:, 3:]
+    return reference.log_sum_exp(v @ loc[0] + h @ loc[1] + np.einsum("si,ij,sj->s", v, matrix, h))
+
+
+@pytest.mark.parametrize("order", [0, 4, "2"])
+def test_other_orders_are_refused(order):
+    with pytest.raises(ConfigError, match="order must be one of"):
+        GibbsFreeEnergy(build("BB", (3, 2)), order)
+
+
+def test_a_temperature_below_zero_is_refused():
+    with pytest.raises(ConfigError, match="beta must be greater than zero"):
+        GibbsFreeEnergy(build("BB", (3, 2)), beta=-1.0)
+
+
+def test_what_does_not_fit_the_machine_is_refused():
+    model = build("BB", (3, 2))
+    with pytest.raises(ShapeError, match="got units of shape"):
+        model.gibbs_free_energy(StateTAP.from_model(2, build("BB", (3, 4))))
+    with pytest.raises(ShapeError, match="means are a StateTAP"):
+        model.gibbs_free_energy([be.zeros((1, 3)), be.zeros((1, 2))])
+
+
+def test_gains_of_a_pretraining_are_refused():
+    model = build("BB", (3, 2))
+    model.connections[0].domain_gain = 2.0
+    with pytest.raises(ConfigError, match="no energy that TAP could expand"):
+        GibbsFreeEnergy(model)
+
+
+def test_several_connections_of_a_pair_add_up():
+    """The graph of a machine refuses them; the free energy would take them as their sum."""
+    model, other = machine("BB"), machine("BB", seed=5)
+    state = means_of(model)
+    whole = machine("BB")
+    extra = other.connections[0]
+    whole.connections[0].weights.params.matrix[:] += extra.weights.W()
+    extra.target_index, extra.domain_index = 0, 1
+    model.connections.append(extra)
+    for order in (2, 3):
+        found, wanted = GibbsFreeEnergy(model, order), GibbsFreeEnergy(whole, order)
+        np.testing.assert_allclose(array(found.value(state)), array(wanted.value(state)))
+        gradient = found.parameter_gradient(state).weights
+        for part in gradient:
+            np.testing.assert_allclose(
+                array(part.matrix), array(wanted.parameter_gradient(state).weights[0].matrix)
+            )

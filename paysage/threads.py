@@ -13,6 +13,7 @@ import contextvars
 import functools
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -21,10 +22,14 @@ from typing import Any
 #: products of fewer multiplications than this, about 10 ms of one core, run on one thread
 FEW_MULTIPLICATIONS = 5e8
 
+#: operations that take one core about a millisecond, much longer than handing half of them over
+WORTH_HALVING = 5e7
+
 #: whoever sets one of these has chosen the number of threads already
 VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 _limited = False
+_busy = threading.Lock()  # held while two functions run at once
 
 
 @functools.cache
@@ -58,22 +63,45 @@ def both(first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]
     """Call two functions that share nothing, at once where there is a core for each.
 
     Inside `threads_for` each product has one thread, so that two of them can run side by side;
-    waiting threads sleep. The results are those of calling one after the other.
+    waiting threads sleep. The results are those of calling one after the other, which is what
+    happens within either of two functions that run at once already.
 
     Returns
     -------
     tuple
         What the first and what the second returned.
     """
-    if not _limited or (os.cpu_count() or 1) < 2:
+    if not _limited or (os.cpu_count() or 1) < 2 or not _busy.acquire(blocking=False):
         return first(), second()
-    # the copy takes NumPy's error state along
-    running = _worker().submit(contextvars.copy_context().run, first)
     try:
-        result = second()
+        # the copy takes NumPy's error state along
+        running = _worker().submit(contextvars.copy_context().run, first)
+        try:
+            result = second()
+        finally:
+            wait([running])
+        return running.result(), result
     finally:
-        wait([running])
-    return running.result(), result
+        _busy.release()
+
+
+def by_halves(work: Callable[[slice], Any], rows: int, operations: float) -> None:
+    """Do work on many rows, that draws nothing, in two halves at once where that is worth it.
+
+    Parameters
+    ----------
+    work : function of a slice of rows
+        Writes the result for these rows.
+    rows : int
+        How many there are.
+    operations : float
+        Multiplications, or what takes as long as so many, for all rows.
+    """
+    if operations < WORTH_HALVING or rows < 2:
+        work(slice(0, rows))
+    else:
+        middle = rows // 2
+        both(lambda: work(slice(0, middle)), lambda: work(slice(middle, rows)))
 
 
 @functools.cache
@@ -81,9 +109,15 @@ def _worker() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="paysage")
 
 
+def _forget_worker() -> None:
+    global _busy
+    _worker.cache_clear()
+    _busy = threading.Lock()
+
+
 # a forked process inherits the executor but not its thread
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_worker.cache_clear)
+    os.register_at_fork(after_in_child=_forget_worker)
 
 
 @contextmanager

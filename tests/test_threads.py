@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from paysage.threads import FEW_MULTIPLICATIONS, VARIABLES, both, threads_for
+from paysage.threads import (
+    FEW_MULTIPLICATIONS,
+    VARIABLES,
+    WORTH_HALVING,
+    both,
+    by_halves,
+    threads_for,
+)
 
 pytestmark = pytest.mark.backend_free
 
@@ -93,3 +100,26 @@ def test_an_error_in_either_of_both_comes_out(two_threads, place):
 def test_numpys_error_state_goes_along(two_threads):
     with threads_for(1), np.errstate(over="raise"), pytest.raises(FloatingPointError):
         both(lambda: np.float32(1e38) * np.float32(1e38), lambda: None)
+
+
+def test_two_within_two_are_called_one_after_the_other(two_threads):
+    """The one thread beside ours cannot wait for itself."""
+    with threads_for(1):
+        inner = lambda: both(lambda: 1, lambda: 2)  # noqa: E731
+        assert both(inner, inner) == ((1, 2), (1, 2))
+        assert both(lambda: 3, lambda: 4) == (3, 4)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 7])
+@pytest.mark.parametrize("operations", [1, WORTH_HALVING])
+def test_halves_are_the_whole(two_threads, rows, operations):
+    done, parts = np.zeros(rows), []
+
+    def work(part):
+        parts.append(part)
+        done[part] += 1
+
+    with threads_for(1):
+        by_halves(work, rows, operations)
+    assert (done == 1).all()
+    assert len(parts) == (2 if operations == WORTH_HALVING and rows > 1 else 1)

@@ -1,5 +1,13 @@
-"""Euclidean distances between the rows of two tables, and nearest neighbours."""
+"""Euclidean distances between the rows of two tables, and nearest neighbours.
 
+Squared distances are |a|² + |b|² − 2 ab, all of them by one matrix product, in memory for the
+results and the tables only. The rounding error of such a sum is one of |a|² + |b|², however small
+the distance. So an origin near the mean of all rows is taken off first: a multiple of a power of
+two below their spread, so that what can be written with few bits stays so. The squared distances
+of binary data (and of other whole numbers whose squares sum up to less than 2²⁴ or so) are exact.
+"""
+
+import math
 from typing import Any
 
 from paysage import backends as be
@@ -9,9 +17,6 @@ from paysage.errors import DataError, ShapeError
 
 def pdist(x: Tensor, y: Tensor) -> Tensor:
     """Euclidean distance between every row of x and every row of y.
-
-    By |a − b|² = |a|² + |b|² − 2 ab with one matrix product. The common mean is taken off first,
-    because the error of a squared distance is a rounding error of |a|² + |b|².
 
     Parameters
     ----------
@@ -62,13 +67,42 @@ def find_k_nearest_neighbors(
     squares = _squared_distances(x, y)
     _check_neighbors(be.shape(squares), k, exclude_self)
     if exclude_self:
-        be.fill_diagonal_(squares, float("inf"))
-    indices, distances = [], []
+        be.fill_diagonal_(squares, math.inf)
+    indices, _ = take_nearest_(squares, k)
+    return exact_neighbors(x, y, indices)
+
+
+def take_nearest_(squares: Tensor, k: int) -> tuple[list[Tensor], Tensor]:
+    """Find the k least entries of each row, each of which is then overwritten by infinity.
+
+    Returns
+    -------
+    indices : list of k Long tensors (m,)
+        Their columns, the least entry first.
+    greatest : tensor (m,)
+        The k-th least entry.
+    """
+    rows = be.trange(0, be.shape(squares)[0])
+    rows, indices = be.long_tensor(rows), []
     for _ in range(k):  # k passes are cheaper than a sort, k being small
         nearest = be.argmin(squares, axis=1)
         indices.append(nearest)
-        distances.append(be.norm(x - be.index_select(y, nearest), axis=1))
-        be.scatter_(squares, nearest, float("inf"))
+        greatest = squares[rows, nearest]
+        be.scatter_(squares, nearest, math.inf)
+    return indices, greatest
+
+
+def exact_neighbors(x: Tensor, y: Tensor, indices: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Distances to the rows of y that are named for each row of x, from the differences.
+
+    The neighbours are put into the order of these distances, which rounding may have missed.
+
+    Returns
+    -------
+    indices : Long tensor (m, k)
+    distances : tensor (m, k)
+    """
+    distances = [be.norm(x - be.index_select(y, nearest), axis=1) for nearest in indices]
     return _in_order(be.stack(indices, axis=1), be.stack(distances, axis=1))
 
 
@@ -85,13 +119,38 @@ def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
             f"distances are between rows of one length; got tables of shapes {be.shape(x)} and "
             f"{be.shape(y)}"
         )
-    middle = 0.5 * (be.mean(x, axis=0) + be.mean(y, axis=0))
-    a, b = x - middle, y - middle
+    origin = _origin(x, y)
+    a, b = x - origin, y - origin
     squares = be.dot(a, be.transpose(b))
     squares *= -2.0
     squares += be.tsum(be.square(a), axis=1, keepdims=True)
     squares += be.unsqueeze(be.tsum(be.square(b), axis=1), 0)
     return be.clip_(squares, a_min=0.0)
+
+
+def squared_distances_within(x: Tensor) -> Tensor:
+    """Squared distances among the rows of one table, (m, m), exactly zero on the diagonal.
+
+    A product of a matrix with its own transpose costs half of another one where BLAS knows it.
+    """
+    a = x - _origin(x)
+    squares = be.dot(a, be.transpose(a))
+    norms = be.diag(squares)
+    squares *= -2.0
+    squares += be.unsqueeze(norms, 1)
+    squares += be.unsqueeze(norms, 0)
+    return be.clip_(squares, a_min=0.0)
+
+
+def _origin(*tables: Tensor) -> Tensor:
+    """A point near the mean of all rows, (d,), of few bits; see above."""
+    share = 1 / len(tables)
+    middle = sum(share * be.mean(table, axis=0) for table in tables)
+    variance = sum(share * be.item(be.mean(be.var(table, axis=0))) for table in tables)
+    if not 0 < variance < math.inf:  # one point, or numbers that no distance can be told of
+        return middle
+    step = 2.0 ** math.floor(0.5 * math.log2(variance))
+    return step * be.tround(middle / step)
 
 
 def _check_neighbors(shape: tuple[Any, ...], k: int, exclude_self: bool) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import Any
 
 from paysage import backends as be
 from paysage.errors import ConfigError, ShapeError
+from paysage.math_utils.pairs import SamplePairs
+from paysage.models import State
 from paysage.samplers import SequentialMC
 
 
@@ -54,19 +58,62 @@ class ModelAssessment:
         self.fantasy_steps = fantasy_steps
         self.num_fantasy = be.shape(visible)[0] if num_fantasy is None else num_fantasy
 
+    @classmethod
+    def of_minibatches(
+        cls, minibatches: Sequence[Any], model: Any, fantasy_steps: int = 10
+    ) -> list[ModelAssessment]:
+        """One assessment a minibatch (B_i, V); what the model draws, it draws for all at once.
+
+        Chains and reconstructions are independent of one another, so that it makes no difference
+        in distribution; a large product costs less than many small ones.
+        """
+        whole = cls(be.vstack(minibatches), model, fantasy_steps)
+        ends = accumulate((be.shape(visible)[0] for visible in minibatches), initial=0)
+        return [_Part(whole, slice(*ends_of_one)) for ends_of_one in pairwise(ends)]
+
     @cached_property
-    def model_state(self) -> Any:
+    def model_state(self) -> State:
         """The model's own chains after `fantasy_steps` sweeps of all layers at beta = 1."""
         return SequentialMC.generate_fantasy_state(
             self.model, self.num_fantasy, self.fantasy_steps, clamped=(), beta_std=0.0
         )
 
     @property
-    def fantasy(self) -> Any:
+    def fantasy(self) -> State:
         """The same state under the name of its rows: fantasy particles."""
         return self.model_state
+
+    @cached_property
+    def model_energy(self) -> Any:
+        """The joint energy of each fantasy particle, (num_fantasy,)."""
+        return self.model.joint_energy(self.model_state)
 
     @cached_property
     def reconstructions(self) -> Any:
         """The data after one sweep up and down, (B, V)."""
         return self.model.compute_reconstructions(self.data).get_visible()
+
+    @cached_property
+    def pairs(self) -> SamplePairs:
+        """Distances among the data (sample 0) and the visible units of the particles (1)."""
+        return SamplePairs(self.data, self.fantasy.get_visible())
+
+
+class _Part(ModelAssessment):
+    """Some rows of an assessment, and the same of everything that it has row by row."""
+
+    def __init__(self, whole: ModelAssessment, rows: slice) -> None:
+        super().__init__(whole.data[rows], whole.model, whole.fantasy_steps)
+        self._whole, self._rows = whole, rows
+
+    @cached_property
+    def model_state(self) -> State:
+        return State(units[self._rows] for units in self._whole.model_state)
+
+    @cached_property
+    def model_energy(self) -> Any:
+        return self._whole.model_energy[self._rows]
+
+    @cached_property
+    def reconstructions(self) -> Any:
+        return self._whole.reconstructions[self._rows]

@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paysage import backends as be
-from paysage.errors import ConfigError, DataError, ShapeError
-from paysage.math_utils import find_k_nearest_neighbors
+from paysage.errors import ConfigError, DataError
+from paysage.math_utils.pairs import SamplePairs
 from paysage.metrics.base import Metric
 
 if TYPE_CHECKING:
     from paysage.metrics.assessment import ModelAssessment
 
 
-def _kth_distance(x: Any, y: Any, k: int, exclude_self: bool = False) -> Any:
-    """Distance of each row of x to its k-th nearest row of y, (rows,), not below the resolution.
+def knn_divergence(pairs: SamplePairs, of: int, k: int, divide_dimension: bool) -> float:
+    """Estimate the divergence of the distribution of one sample from that of the other.
 
-    Rows that occur more than k times are at distance 0; the floor keeps the logarithm finite.
-    """
-    _, distances = find_k_nearest_neighbors(x, y, k, exclude_self)
-    return be.clip(distances[:, k - 1], a_min=be.EPSILON)
-
-
-def knn_divergence(here: Any, there: Any, k: int, divide_dimension: bool) -> float:
-    """Estimate the divergence of the distribution of `there` from that of `here`.
-
-    The mean over the rows of `here` of log(nu / rho) + log(m / (n - 1)), where rho is the
-    distance to the k-th nearest of the other rows of `here` (n in all) and nu that to the k-th
-    nearest row of `there` (m in all). Wang, Kulkarni & Verdú, "Divergence estimation for
-    multidimensional densities via k-nearest-neighbor distances", IEEE Trans. Inf. Theory 2009,
-    equation 5.
+    The mean over the rows of the sample `of` of log(nu / rho) + log(m / (n - 1)), where rho is the
+    distance to the k-th nearest of the other rows of that sample (n in all) and nu that to the
+    k-th nearest row of the other one (m in all). Wang, Kulkarni & Verdú, "Divergence estimation
+    for multidimensional densities via k-nearest-neighbor distances", IEEE Trans. Inf. Theory
+    2009, equation 5. Distances below the resolution of Float, as those of equal rows, count as
+    that, which keeps the logarithm finite.
 
     Parameters
     ----------
-    here, there : tensors (n, V) and (m, V)
-        Samples of the two distributions.
+    pairs : SamplePairs
+        The samples.
+    of : 0 or 1
+        The sample whose rows the mean is taken over.
     k : int
         Which neighbour is looked at: more is smoother and more biased.
     divide_dimension : bool
@@ -47,18 +41,23 @@ def knn_divergence(here: Any, there: Any, k: int, divide_dimension: bool) -> flo
     DataError
         There are too few rows for a k-th neighbour.
     """
-    (n, dimension), (m, other) = be.shape(here), be.shape(there)
-    if dimension != other:
-        raise ShapeError(f"samples have {dimension} and {other} columns, expected the same number")
+    to = 1 - of
+    n, m = pairs.num[of], pairs.num[to]
+    check_rows(pairs, k)
+    rho = be.clip(pairs.kth_distance(of, of, k), a_min=be.EPSILON)
+    nu = be.clip(pairs.kth_distance(of, to, k), a_min=be.EPSILON)
+    factor = 1 if divide_dimension else pairs.dimension
+    return factor * be.item(be.mean(be.log(nu / rho))) + math.log(m / (n - 1))
+
+
+def check_rows(pairs: SamplePairs, k: int) -> None:
+    """Raise a DataError unless each row has a k-th neighbour in either sample."""
+    n, m = pairs.num
     if min(n, m) < k + 1:
         raise DataError(
             f"a divergence by {k} nearest neighbours got {n} and {m} rows, "
             f"expected at least {k + 1} of each: larger minibatches, a smaller k or other metrics"
         )
-    rho = _kth_distance(here, here, k, exclude_self=True)
-    log_ratio = be.log(_kth_distance(here, there, k) / rho)
-    factor = 1 if divide_dimension else dimension
-    return factor * float(be.mean(log_ratio)) + math.log(m / (n - 1))
 
 
 class KLDivergence(Metric):
@@ -90,8 +89,7 @@ class KLDivergence(Metric):
 
     def measure(self, assessment: ModelAssessment) -> float:
         """The divergence estimated from one minibatch and its fantasy particles."""
-        fantasy = assessment.fantasy.get_visible()
-        return knn_divergence(assessment.data, fantasy, self.k, self.divide_dimension)
+        return knn_divergence(assessment.pairs, 0, self.k, self.divide_dimension)
 
 
 class ReverseKLDivergence(KLDivergence):
@@ -102,5 +100,4 @@ class ReverseKLDivergence(KLDivergence):
 
     def measure(self, assessment: ModelAssessment) -> float:
         """The divergence estimated from one minibatch and its fantasy particles."""
-        fantasy = assessment.fantasy.get_visible()
-        return knn_divergence(fantasy, assessment.data, self.k, self.divide_dimension)
+        return knn_divergence(assessment.pairs, 1, self.k, self.divide_dimension)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paysage import backends as be
-from paysage.math_utils import pdist
 from paysage.metrics.base import Metric
 
 if TYPE_CHECKING:
@@ -22,20 +21,13 @@ class EnergyCoefficient(Metric):
 
     def measure(self, assessment: ModelAssessment) -> float:
         """The coefficient of one minibatch and as many fantasy particles."""
-        data, fantasy = assessment.data, assessment.fantasy.get_visible()
-        across = 2.0 * float(be.mean(pdist(data, fantasy)))
-        within = _mean_within(data) + _mean_within(fantasy)
+        pairs = assessment.pairs
+        across = 2.0 * pairs.mean_distance(0, 1)
+        within = pairs.mean_distance(0, 0) + pairs.mean_distance(1, 1)
         if across == 0:  # all rows are one point: the two samples are alike
             return 0.0
         # The distance is never negative; its estimate in floating point can be.
         return max(0.0, (across - within) / across) ** 0.5
-
-
-def _mean_within(sample: Any) -> float:
-    """Mean distance between the rows of a sample, a row with itself included at exactly 0."""
-    distances = pdist(sample, sample)
-    be.fill_diagonal_(distances, 0.0)  # where the matrix product leaves a rounding error
-    return float(be.mean(distances))
 
 
 class HeatCapacity(Metric):
@@ -47,6 +39,5 @@ class HeatCapacity(Metric):
 
     def measure(self, assessment: ModelAssessment) -> float:
         """The variance over the particles that go with one minibatch, scaled."""
-        model = assessment.model
-        variance = float(be.var(model.joint_energy(assessment.fantasy)))
-        return variance / max(1, model.num_parameters()) ** 0.5
+        variance = float(be.var(assessment.model_energy))
+        return variance / max(1, assessment.model.num_parameters()) ** 0.5

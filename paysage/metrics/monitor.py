@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from paysage.metrics.energy import EnergyCoefficient, HeatCapacity
 from paysage.metrics.reconstruction import ReconstructionError
 from paysage.metrics.savers import SaveBest, SaveEvery, epoch_filename
 from paysage.metrics.weights import WeightSparsity, WeightSquare
+
+#: numbers in the minibatches that are measured together, 4 MiB of them
+AT_ONCE = 2**20
 
 
 def default_metrics() -> list[Metric]:
@@ -121,15 +124,12 @@ class ProgressMonitor:
 
     def _measure_minibatches(self, batch: Any, model: Any, fantasy_steps: int) -> int:
         """Update every metric with every full minibatch; how many there were."""
-        rows, measured = 0, 0
-        for visible in batch.iterate("validate"):
-            rows = rows or be.shape(visible)[0]
-            if be.shape(visible)[0] < rows:
-                continue
-            assessment = ModelAssessment(visible, model, fantasy_steps)
-            for metric in self.generator_metrics:
-                _update(metric, assessment)
-            measured += 1
+        measured = 0
+        for group in _groups(_full_minibatches(batch)):
+            for assessment in ModelAssessment.of_minibatches(group, model, fantasy_steps):
+                for metric in self.generator_metrics:
+                    _update(metric, assessment)
+            measured += len(group)
         return measured
 
     def record(self, epoch: int, metrics: dict[str, float], model: Any) -> None:
@@ -211,6 +211,27 @@ class ProgressMonitor:
         matplotlib.figure.Figure
         """
         return plotting.metric_curves(self.memory, epochs=self.epochs, filename=filename, show=show)
+
+
+def _full_minibatches(batch: Any) -> Iterator[Any]:
+    """Validation minibatches with as many rows as the first."""
+    rows = 0
+    for visible in batch.iterate("validate"):
+        rows = rows or be.shape(visible)[0]
+        if be.shape(visible)[0] == rows:
+            yield visible
+
+
+def _groups(minibatches: Iterable[Any]) -> Iterator[list[Any]]:
+    """Minibatches that fit into the cache together, at least one at a time."""
+    group: list[Any] = []
+    for visible in minibatches:
+        group.append(visible)
+        if (len(group) + 1) * be.num_elements(visible) > AT_ONCE:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _check_metric(metric: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from paysage import backends as be
 from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Layer, Weights, weights_from_config
+from paysage.threads import by_halves
 
 
 @dataclass
@@ -63,10 +64,23 @@ class Link(NamedTuple):
 
     def input(self, seen: Any, out: Any = None) -> Any:
         """What the layer receives: seen (B, neighbour) times the weights, (B, layer)."""
-        result = be.dot(seen, self.connection.weights.W(trans=self.transposed), out=out)
+        result = _product(seen, self.connection.weights.W(trans=self.transposed), out)
         if self.gain != 1.0:
             result *= self.gain
         return result
+
+
+def _product(a: Any, b: Any, out: Any) -> Any:
+    """be.dot(a, b, out=out); on two cores if there are many rows to write, and no GPU."""
+    if out is None or be.get_backend().processor != "cpu":
+        return be.dot(a, b, out=out)
+    rows = be.shape(a)[0]
+
+    def some(part: slice) -> None:
+        be.dot(a[part], b, out=out[part])
+
+    by_halves(some, rows, rows * be.num_elements(b))
+    return out
 
 
 def chain(layers: Sequence[Layer]) -> list[Connection]:

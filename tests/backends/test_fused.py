@@ -5,6 +5,7 @@ import pytest
 
 from paysage import backends as be
 from paysage.errors import ShapeError
+from paysage.threads import threads_for
 
 SIGMAS = 5  # standard errors that a right answer may be off
 EPS = 2.0**-23
@@ -108,6 +109,18 @@ def test_draws_are_independent():
     assert abs(np.mean(spins * (2 * again.reshape(-1) - 1))) < error
     for lag in (1, 2, 101):
         assert abs(np.mean(spins[lag:] * spins[:-lag])) < error
+
+
+def test_bernoulli_sample_of_many_rows_by_halves(monkeypatch):
+    """Each half goes on where the one before it ends: an odd number of elements, betas by row."""
+    f, beta = be.float_tensor(np.linspace(-2, 2, 35).reshape(7, 5)), np.linspace(0.5, 2, 7)
+    draws = []
+    for worth in (np.inf, 1):
+        monkeypatch.setattr("paysage.threads.WORTH_HALVING", worth)
+        be.set_seed(9)
+        with threads_for(1):
+            draws.append(arr(be.bernoulli_sample(f, be.zeros(5), be.float_tensor(beta[:, None]))))
+    np.testing.assert_array_equal(*draws)
 
 
 # -------------------------------------------------------------------------------- gaussian_sample

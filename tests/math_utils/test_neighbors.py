@@ -6,6 +6,7 @@ import pytest
 from paysage import backends as be
 from paysage.errors import DataError, ShapeError
 from paysage.math_utils import find_k_nearest_neighbors, pdist
+from paysage.math_utils.neighbors import squared_distances_within
 
 
 def make(rows, columns=20, offset=0.0, seed=0):
@@ -90,6 +91,34 @@ def test_the_nearest_comes_first_in_spite_of_rounding():
     _, distances = map(be.to_numpy_array, find_k_nearest_neighbors(*tensors(x, y), 30))
     assert (np.diff(distances[0]) >= 0).all()
     assert distances.max() < 1e-3
+
+
+@pytest.mark.parametrize("low, high", [(0, 1), (-1, 1), (5, 6), (0, 9)])
+def test_squared_distances_of_whole_numbers_are_exact(low, high):
+    """Products of multiples of a power of two, whose sums fit into 24 bits."""
+    rng = np.random.default_rng(2)
+    x = rng.choice([low, high], p=[0.9, 0.1], size=(30, 784)).astype(np.float32)
+    y = rng.choice([low, high], size=(20, 784)).astype(np.float32)
+    within = be.to_numpy_array(squared_distances_within(be.float_tensor(x)))
+    np.testing.assert_array_equal(within, np.rint(exact(x, x) ** 2))
+    # the root of a whole number is rounded once more
+    distances = be.to_numpy_array(pdist(*tensors(x, y)))
+    np.testing.assert_allclose(distances, exact(x, y), rtol=1.2e-7)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_distances_within_a_table(offset):
+    """As between tables, and nothing on the diagonal."""
+    x = make(25, offset=offset)
+    squares = be.to_numpy_array(squared_distances_within(be.float_tensor(x)))
+    assert (np.diag(squares) == 0).all()
+    np.testing.assert_allclose(np.sqrt(squares), exact(x, x), rtol=2e-6 if offset == 0 else 1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e20, float("nan")])
+def test_one_point_or_none(value):
+    distances = be.to_numpy_array(pdist(*tensors(np.full((3, 2), value), np.full((4, 2), value))))
+    np.testing.assert_array_equal(distances, np.full((3, 4), 0.0 * value))
 
 
 def test_what_does_not_fit_is_refused():

@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 
 from paysage import backends as be
-
-
-class Units:
-    """A state that holds visible units only."""
-
-    def __init__(self, visible):
-        self.visible = visible
-
-    def get_visible(self):
-        return self.visible
+from paysage.metrics import ModelAssessment
+from paysage.models import State
 
 
 @pytest.fixture
@@ -24,14 +16,14 @@ def assess():
 
     def make(data, fantasy=None, reconstructions=None, model=None):
         def tensor(array):
-            return None if array is None else be.float_tensor(np.asarray(array, dtype=np.float32))
+            return be.float_tensor(np.asarray(array, dtype=np.float32))
 
-        return SimpleNamespace(
-            data=tensor(data),
-            fantasy=Units(tensor(fantasy)),
-            reconstructions=tensor(reconstructions),
-            model=model,
-        )
+        seen = ModelAssessment(tensor(data), model)
+        if fantasy is not None:
+            seen.model_state = State([tensor(fantasy)])
+        if reconstructions is not None:
+            seen.reconstructions = tensor(reconstructions)
+        return seen
 
     return make
 

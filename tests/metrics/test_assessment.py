@@ -107,3 +107,30 @@ def test_arrays_serve_as_well_as_tensors():
     for metric in default_metrics():
         metric.update(ModelAssessment(rows, machine()))
         assert np.isfinite(metric.value())
+
+
+def test_minibatches_share_their_draws():
+    model = machine()
+    parts = [data(5), data(8), data(2)]
+    several = ModelAssessment.of_minibatches(parts, model, fantasy_steps=4)
+    assert model.calls == []
+    for part, assessment in zip(parts, several, strict=True):
+        assert (be.to_numpy_array(assessment.data) == be.to_numpy_array(part)).all()
+        rows = be.shape(part)[0]
+        assert be.shape(assessment.reconstructions) == (rows, 6)
+        assert [tuple(be.shape(u)) for u in assessment.fantasy] == [(rows, 6), (rows, 3)]
+        energies = model.joint_energy(assessment.fantasy)
+        assert be.allclose(assessment.model_energy, energies, atol=1e-5)
+    assert model.calls == [(1, 15)] * 5
+    joined = be.vstack([assessment.fantasy[0] for assessment in several])
+    assert float(be.var(joined)) > 0  # the rows differ: none is another's copy
+
+
+def test_every_metric_of_minibatches_is_that_of_each():
+    """Two assessments with the same draws, one of them as part of a group."""
+    parts = ModelAssessment.of_minibatches([data(20), 1 - data(20)], machine())
+    for part in parts:
+        alone = ModelAssessment(part.data, part.model)
+        alone.model_state, alone.reconstructions = part.model_state, part.reconstructions
+        for metric in default_metrics():
+            assert metric.measure(part) == pytest.approx(metric.measure(alone), rel=1e-5, abs=1e-6)

@@ -60,20 +60,19 @@ def test_grows_with_the_shift(assess):
     assert values[1] > values[0] + 0.05
 
 
+def with_energies(energy, num_parameters):
+    model = SimpleNamespace(num_parameters=lambda: num_parameters)
+    return SimpleNamespace(model=model, model_energy=be.float_tensor(energy))
+
+
 def test_heat_capacity_is_a_scaled_variance():
     energy = np.array([-3.0, 1.0, 5.0, 1.0])
-    model = SimpleNamespace(
-        joint_energy=lambda state: be.float_tensor(energy), num_parameters=lambda: 16
-    )
-    measured = HeatCapacity().measure(SimpleNamespace(model=model, fantasy="chains"))
+    measured = HeatCapacity().measure(with_energies(energy, num_parameters=16))
     assert measured == pytest.approx(8.0 / 4.0, abs=1e-6)
 
 
 def test_heat_capacity_of_large_energies():
     # Around -100000 neighbours in float32 are 1/128 apart; a one-pass variance would lose all.
     energy = -100_000.0 + np.array([-0.5, 0.5, -0.5, 0.5])
-    model = SimpleNamespace(
-        joint_energy=lambda state: be.float_tensor(energy), num_parameters=lambda: 1
-    )
-    measured = HeatCapacity().measure(SimpleNamespace(model=model, fantasy=None))
+    measured = HeatCapacity().measure(with_energies(energy, num_parameters=1))
     assert measured == pytest.approx(0.25, rel=0.05)

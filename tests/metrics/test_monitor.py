@@ -6,7 +6,7 @@ import pytest
 
 from paysage import backends as be
 from paysage.errors import ConfigError, DataError, DivergenceError, PaysageError, StorageError
-from paysage.metrics import Metric, ProgressMonitor, ReconstructionError
+from paysage.metrics import Metric, ModelAssessment, ProgressMonitor, ReconstructionError
 
 
 class Table:
@@ -93,6 +93,23 @@ def test_partial_last_minibatch_is_left_out():
 
 def test_partial_minibatch_counts_when_it_is_the_only_one():
     assert ProgressMonitor([First()]).evaluate(Table(3), None)["First"] == 3.0
+
+
+def test_minibatches_are_measured_in_groups_of_bounded_size(monkeypatch):
+    sizes = []
+
+    def spy(cls, group, model, steps):
+        sizes.append(len(group))
+        return [ModelAssessment(visible, model, steps) for visible in group]
+
+    monkeypatch.setattr(ModelAssessment, "of_minibatches", classmethod(spy))
+    monkeypatch.setattr("paysage.metrics.monitor.AT_ONCE", 3 * 8)  # minibatches of 4 rows of 2
+    measured = ProgressMonitor([First()]).evaluate(Table(4, 4, 4, 4, 4, 1), None)
+    assert measured["First"] == 4.0
+    assert sizes == [3, 2]
+    sizes.clear()
+    ProgressMonitor([First()]).evaluate(Table(40, 40), None)
+    assert sizes == [1, 1]
 
 
 def test_no_validation_data():

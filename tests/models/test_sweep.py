@@ -8,6 +8,7 @@ from paysage import backends as be
 from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Weights
 from paysage.models import State
+from paysage.threads import threads_for
 
 METHODS = ["markov_chain", "mean_field_iteration", "deterministic_iteration"]
 # three sweeps of means in single precision; the map is a contraction or nearly so
@@ -356,3 +357,15 @@ def test_weights_that_are_replaced_are_replaced_for_the_sweeps_too():
     visible = random_state(model, 6)[0]
     wanted = twin(model).mean([array(visible), np.zeros((6, 3))], 1)
     np.testing.assert_allclose(array(State.from_visible(visible, model)[1]), wanted, **CLOSE)
+
+
+def test_fields_of_many_rows_are_summed_by_halves(monkeypatch):
+    """On two cores where there are two; sums of 4 products, in whatever order BLAS takes."""
+    model = skip()
+    state = random_state(model, 7)
+    expected = [array(model.sweeps.field(state, i)) for i in range(3)]
+    monkeypatch.setattr("paysage.threads.WORTH_HALVING", 1)
+    with threads_for(1):
+        found = [array(model.sweeps.field(state, i)) for i in range(3)]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)

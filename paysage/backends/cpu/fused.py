@@ -12,9 +12,12 @@ import numpy as np
 from paysage.backends.cpu import draws
 from paysage.backends.cpu.stream import Stream
 from paysage.errors import ShapeError
-from paysage.threads import both
+from paysage.threads import both, by_halves
 
 Array = np.ndarray
+
+#: multiplications of a matrix product that take as long as one draw
+COST_OF_DRAW = 60
 
 _SINGLE = np.dtype(np.float32)
 _ONE = np.ones(1, np.float32)
@@ -45,7 +48,14 @@ def bernoulli_sample(
 
     beta, target = _column(beta, field), _target(field, out)
     key, counter = stream.take(field.size)
-    kernels.bernoulli_sample(key, counter, _ready(field), _ready(loc), beta, target)
+    ready, loc, width = _ready(field), _ready(loc), field.shape[1]
+
+    def some(part: slice) -> None:
+        first = counter + np.uint64(part.start * width)  # wraps around, as the stream does
+        cold = beta if beta.size == 1 else beta[part]
+        kernels.bernoulli_sample(key, first, ready[part], loc, cold, target[part])
+
+    by_halves(some, len(field), COST_OF_DRAW * field.size)
     return _write(out, target)
 
 

@@ -44,9 +44,9 @@ def set_backend(backend: str | None = None, processor: str | None = None) -> Non
 
     Parameters
     ----------
-    backend : {'python', 'pytorch'}, optional
+    backend : 'python' or 'pytorch', optional
         NumPy and Numba, or PyTorch. None takes the environment's PAYSAGE_BACKEND or the file's.
-    processor : {'cpu', 'gpu'}, optional
+    processor : 'cpu' or 'gpu', optional
         Where PyTorch works. None takes the environment's PAYSAGE_PROCESSOR or the file's, or the
         CPU for the backend 'python'.
 

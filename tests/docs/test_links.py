@@ -1,9 +1,12 @@
 """Links between pages, their anchors and the navigation lead somewhere; no MkDocs needed."""
 
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+
+from paysage.backends import contract
 
 pytestmark = pytest.mark.backend_free
 
@@ -54,6 +57,12 @@ def test_every_public_module_has_a_page_of_reference():
     internal = {"files", "registry", "threads", "py.typed"}
     documented = {p.stem for p in (DOCS / "api").glob("*.md")} - {"index"}
     assert {p.stem if p.suffix == ".py" else p.name for p in rooms} - internal == documented
+
+
+def test_the_vocabulary_at_a_glance_is_the_vocabulary():
+    page = (DOCS / "api" / "backends.md").read_text("utf-8")
+    listed = set(re.findall(r"#paysage\.backends\.contract\.(\w+)", page))
+    assert listed and all(inspect.isfunction(getattr(contract, name, None)) for name in listed)
 
 
 def test_a_broken_link_is_seen():

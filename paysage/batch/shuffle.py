@@ -1,25 +1,25 @@
-"""Shuffle the rows of a pandas HDF5 file that may be larger than memory."""
+"""Shuffle the rows of the tables of an HDF5 file that may be larger than memory."""
 
 import math
 import os
 import pickle
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from paysage.batch.shuffled import PandasTables, PlainTables, datasets, pandas_store, plain_target
 from paysage.errors import ConfigError, StorageError, in_brief
 from paysage.files import written_whole
+from paysage.storage import hdf5_lock
+from paysage.storage.opening import open_source
 
 GIB = 2**30
 # the pieces of a bucket, the bucket, its permuted copy, and the copy that pandas writes from
 WORKING_COPIES = 4
-# rows looked at to learn how many bytes a row takes
-SAMPLE_ROWS = 256
 # files that a table is dealt into; more would take for ever
 MOST_BUCKETS = 4096
 
@@ -32,18 +32,23 @@ class _Plan(NamedTuple):
     num_buckets: int
     slice_rows: int
 
+    def only(self, of_pandas: bool) -> "_Plan":
+        """The plan for the tables of one make; pandas' keys begin with a slash."""
+        return self._replace(keys=[k for k in self.keys if k.startswith("/") == of_pandas])
+
 
 class DataShuffler:
-    """Write a copy of a pandas HDF5 file with the rows of its tables in random order.
+    """Write a copy of an HDF5 file with the rows of its tables in random order.
 
-    Every DataFrame and Series of the file is shuffled. Tables with the same number of rows get
-    the same permutation, so that images and labels stay together. Rows keep their index labels
-    and their dtypes: the index of the result says where each row stood before. Nodes that pandas
-    did not write are left out.
+    Shuffled are every DataFrame and Series that pandas wrote, and along its first axis every other
+    dataset, such as those of h5py. Tables with the same number of rows get the same permutation,
+    so that images and labels, and frames that are columns of one table, stay together. Frames keep
+    their index labels: the index of the result says where each row stood before. All keep their
+    dtypes. What has no axis is copied; models that were saved in the file, and links, are left out.
 
     A table for which `allowed_mem` is too small is shuffled in two passes (Rao 1961; Sandelius
     1962): its rows are dealt at random into buckets on disk, then each bucket is loaded, permuted
-    and appended. Such a table is written in pandas' 'table' format; others keep their format.
+    and appended. Such a frame is written in pandas' 'table' format; others keep their format.
 
     Parameters
     ----------
@@ -99,16 +104,46 @@ class DataShuffler:
             raise StorageError(f"cannot write {self.shuffled_filename}: {error}") from error
 
     def _shuffle(self) -> None:
+        with hdf5_lock(), written_whole(self.shuffled_filename) as partial:
+            plans = self._plans()
+            by_pandas = [plan.only(of_pandas=True) for plan in plans]
+            self._shuffle_frames(partial, by_pandas)
+            self._shuffle_datasets(partial, [plan.only(of_pandas=False) for plan in plans])
+            if any(plan.keys for plan in by_pandas):
+                _check_written(partial, by_pandas, self.shuffled_filename)
+
+    def _plans(self) -> list[_Plan]:
+        with pandas_store(self.filename, "r") as store:
+            sizes = _sizes(PandasTables(store))
+        with open_source(self.filename) as (file, _, _):
+            sizes += _sizes(PlainTables(file))
+        if not sizes:
+            raise StorageError(f"{self.filename} holds no table: there is nothing to shuffle")
+        return _plans(sizes, self.allowed_mem * GIB)
+
+    def _shuffle_frames(self, partial: Path, plans: list[_Plan]) -> None:
+        if not any(plan.keys for plan in plans):
+            return
+        compression: dict[str, Any] = {"complevel": self.complevel, "complib": "zlib"}
         with (
-            _opened(self.filename, "r") as source,
-            written_whole(self.shuffled_filename) as partial,
+            pandas_store(self.filename, "r") as source,
+            pandas_store(partial, "w", **compression) as target,
         ):
-            plans = _plans(source, self.allowed_mem * GIB)
-            with _opened(partial, "w", complevel=self.complevel, complib="zlib") as target:
-                for plan in plans:
-                    for key in plan.keys:
-                        self._shuffle_table(source, target, key, plan)
-            _check_written(partial, plans, self.shuffled_filename)
+            self._shuffle_tables(PandasTables(source, target), plans)
+
+    def _shuffle_datasets(self, partial: Path, plans: list[_Plan]) -> None:
+        with open_source(self.filename) as (source, _, _):
+            if not datasets(source):
+                return
+            with plain_target(partial) as (target, raw):
+                tables = PlainTables(source, target, raw, self.complevel)
+                self._shuffle_tables(tables, plans)
+                tables.copy_scalars()
+
+    def _shuffle_tables(self, tables: Any, plans: list[_Plan]) -> None:
+        for plan in plans:
+            for key in plan.keys:
+                self._shuffle_table(tables, key, plan)
 
     def _check_paths(self) -> None:
         if not self.filename.is_file():
@@ -118,33 +153,29 @@ class DataShuffler:
                 f"{self.filename} would be shuffled onto itself: expected another file to write"
             )
 
-    def _shuffle_table(self, source: Any, target: Any, key: str, plan: _Plan) -> None:
-        storer = source.get_storer(key)
-        options: dict[str, Any] = {"format": storer.format_type, "data_columns": None}
-        if storer.is_table and storer.ndim == 2:
-            options["data_columns"] = storer.data_columns or None
+    def _shuffle_table(self, tables: Any, key: str, plan: _Plan) -> None:
         if plan.num_buckets == 1:
-            _write(target, key, self._permuted(source.select(key), plan, 0), options)
+            rows = tables.select(key, 0, plan.num_rows)
+            tables.write(key, self._permuted(rows, plan, 0), in_pieces=False)
             return
-        options["format"] = "table"
         with tempfile.TemporaryDirectory(dir=self.shuffled_filename.parent) as folder:
-            self._deal(source, key, plan, Path(folder))
+            self._deal(tables, key, plan, Path(folder))
             for number, rows in _buckets(Path(folder), plan):
-                _write(target, key, self._permuted(rows, plan, number), options)
+                tables.write(key, self._permuted(rows, plan, number), in_pieces=True)
 
     def _permuted(self, rows: Any, plan: _Plan, bucket: int) -> Any:
         rng = np.random.default_rng((self.seed, plan.num_rows, bucket + 1))
-        return rows.iloc[rng.permutation(len(rows))]
+        return _taken(rows, rng.permutation(len(rows)))
 
-    def _deal(self, source: Any, key: str, plan: _Plan, folder: Path) -> None:
+    def _deal(self, tables: Any, key: str, plan: _Plan, folder: Path) -> None:
         """Append each row of the table to the file of a bucket that is drawn for it."""
         rng = np.random.default_rng((self.seed, plan.num_rows))
         for start in range(0, plan.num_rows, plan.slice_rows):
-            rows = source.select(key, start=start, stop=start + plan.slice_rows)
+            rows = tables.select(key, start, start + plan.slice_rows)
             drawn = rng.integers(plan.num_buckets, size=len(rows))
             for number in np.unique(drawn):
                 with open(folder / str(number), "ab") as file:
-                    pickle.dump(rows.iloc[np.flatnonzero(drawn == number)], file)
+                    pickle.dump(_taken(rows, np.flatnonzero(drawn == number)), file, protocol=5)
 
 
 def _check_settings(paths: Any, allowed_mem: Any, complevel: Any, seed: Any) -> None:
@@ -160,16 +191,21 @@ def _check_settings(paths: Any, allowed_mem: Any, complevel: Any, seed: Any) -> 
         raise ConfigError(f"seed is {seed!r}, expected a whole number that is not negative")
 
 
-def _plans(source: Any, allowed_bytes: float) -> list[_Plan]:
+def _taken(rows: Any, places: np.ndarray) -> Any:
+    return rows.iloc[places] if hasattr(rows, "iloc") else rows[places]
+
+
+def _sizes(tables: Any) -> list[tuple[str, int, float]]:
+    """Key, rows and bytes of a row of each table."""
+    return [(key, tables.num_rows(key), tables.row_bytes(key)) for key in tables.names()]
+
+
+def _plans(sizes: list[tuple[str, int, float]], allowed_bytes: float) -> list[_Plan]:
     """One plan for each length of table, made for its widest table."""
-    lengths: dict[int, list[str]] = {}
-    for key in source:
-        lengths.setdefault(_num_rows(source, key), []).append(key)
-    if not lengths:
-        raise StorageError(f"{source.filename} holds no pandas table: there is nothing to shuffle")
     plans = []
-    for num_rows, keys in lengths.items():
-        row_bytes = WORKING_COPIES * max(_row_bytes(source, key) for key in keys)
+    for num_rows in dict.fromkeys(rows for _, rows, _ in sizes):
+        keys = [key for key, rows, _ in sizes if rows == num_rows]
+        row_bytes = WORKING_COPIES * max(width for _, rows, width in sizes if rows == num_rows)
         num_buckets = max(1, math.ceil(num_rows * row_bytes / allowed_bytes))
         if num_buckets > MOST_BUCKETS:
             needed = num_rows * row_bytes / MOST_BUCKETS / GIB
@@ -182,9 +218,9 @@ def _plans(source: Any, allowed_bytes: float) -> list[_Plan]:
 
 
 def _check_written(path: Path, plans: list[_Plan], name: Path) -> None:
-    """Read every row back: PyTables does not tell when the disk is full."""
+    """Read every row of the frames back: PyTables does not tell when the disk is full."""
     try:
-        with _opened(path, "r") as store:
+        with pandas_store(path, "r") as store:
             for plan in plans:
                 for key in plan.keys:
                     starts = range(0, plan.num_rows, plan.slice_rows)
@@ -198,62 +234,24 @@ def _check_written(path: Path, plans: list[_Plan], name: Path) -> None:
         ) from error
 
 
-def _num_rows(source: Any, key: str) -> int:
-    storer = source.get_storer(key)
-    if storer.is_table:
-        return int(storer.nrows)
-    # the shape that pandas tells of the fixed format is wrong for columns of strings
-    return len(storer.read_index("index" if storer.pandas_kind == "series" else "axis1"))
-
-
-def _row_bytes(source: Any, key: str) -> float:
-    """Bytes in memory of a row with its index label, from the first rows of the table."""
-    rows = source.select(key, start=0, stop=SAMPLE_ROWS)
-    used = rows.memory_usage(index=True, deep=True)
-    return max(1.0, float(np.sum(used)) / max(1, len(rows)))
-
-
 def _buckets(folder: Path, plan: _Plan) -> Iterator[tuple[int, Any]]:
     """Load the buckets one after the other; one that no row was dealt to is passed over."""
-    import pandas as pd
-
     for number in range(plan.num_buckets):
         path = folder / str(number)
         if path.exists():
-            yield number, pd.concat(list(_pieces(path)))
+            yield number, _joined(list(_pieces(path)))
             path.unlink()
+
+
+def _joined(pieces: list[Any]) -> Any:
+    if isinstance(pieces[0], np.ndarray):
+        return np.concatenate(pieces)
+    import pandas as pd
+
+    return pd.concat(pieces)
 
 
 def _pieces(path: Path) -> Iterator[Any]:
     with open(path, "rb") as file:
         while file.peek(1):
             yield pickle.load(file)
-
-
-def _write(target: Any, key: str, rows: Any, options: dict[str, Any]) -> None:
-    """Put the rows under the key, or append them to what is there."""
-    try:
-        if key in target:
-            target.append(key, rows, index=False, data_columns=options["data_columns"])
-        else:
-            target.put(key, rows, index=False, track_times=False, **options)
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise StorageError(
-            f"table '{key}' could not be written in the '{options['format']}' format: "
-            f"{in_brief(error)}"
-        ) from error
-
-
-@contextmanager
-def _opened(path: Path, mode: Any, **options: Any) -> Iterator[Any]:
-    """A pandas store on the file, closed at the end of the block."""
-    import pandas as pd
-
-    try:
-        store = pd.HDFStore(str(path), mode, **options)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise StorageError(f"{path} cannot be opened as an HDF5 file: {in_brief(error)}") from error
-    try:
-        yield store
-    finally:
-        store.close()

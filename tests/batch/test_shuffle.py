@@ -6,6 +6,7 @@ import pytest
 
 from paysage.batch import DataShuffler
 from paysage.batch import shuffle as shuffle_module
+from paysage.batch.shuffled import PandasTables
 from paysage.errors import ConfigError, StorageError
 
 pytestmark = pytest.mark.backend_free
@@ -169,7 +170,7 @@ def test_a_shuffled_file_replaces_an_older_one(source):
 def test_a_failure_leaves_nothing_behind(source, monkeypatch, allowed_mem, error):
     older = source.with_name("shuffled.h5")
     older.write_text("older")
-    monkeypatch.setattr(shuffle_module, "_write", lambda *_: raise_(error))
+    monkeypatch.setattr(PandasTables, "write", lambda *_, **options: raise_(error))
     with pytest.raises((KeyboardInterrupt, OSError)):
         shuffled(source, allowed_mem=allowed_mem)
     assert sorted(os.listdir(source.parent)) == ["data.h5", "shuffled.h5"]
@@ -223,7 +224,7 @@ def test_input_that_is_no_store(tmp_path):
 def test_input_without_tables(tmp_path):
     path = tmp_path / "empty.h5"
     pd.HDFStore(path, "w").close()
-    with pytest.raises(StorageError, match="holds no pandas table"):
+    with pytest.raises(StorageError, match="holds no table"):
         DataShuffler(path, tmp_path / "out.h5").shuffle()
     assert os.listdir(tmp_path) == ["empty.h5"]
 

@@ -2,19 +2,28 @@
 
 from paysage.metrics.assessment import ModelAssessment
 from paysage.metrics.base import Metric
-from paysage.metrics.divergence import KLDivergence, ReverseKLDivergence
+from paysage.metrics.divergence import (
+    JensenShannonDivergence,
+    KLDivergence,
+    ReverseKLDivergence,
+)
 from paysage.metrics.energy import EnergyCoefficient, HeatCapacity
+from paysage.metrics.frechet import FrechetScore
 from paysage.metrics.monitor import ProgressMonitor, default_metrics
+from paysage.metrics.pseudo_likelihood import PseudoLikelihood
 from paysage.metrics.reconstruction import ReconstructionError
 from paysage.metrics.weights import WeightSparsity, WeightSquare
 
 __all__ = [
     "EnergyCoefficient",
+    "FrechetScore",
     "HeatCapacity",
+    "JensenShannonDivergence",
     "KLDivergence",
     "Metric",
     "ModelAssessment",
     "ProgressMonitor",
+    "PseudoLikelihood",
     "ReconstructionError",
     "ReverseKLDivergence",
     "WeightSparsity",

@@ -15,6 +15,8 @@ class Metric:
 
     A new metric is a subclass with one method, `measure(assessment) -> float`. One that takes
     options also names them in `option_names`; they are kept as attributes of the same names.
+    One that is no mean over minibatches gathers what it needs in `update(assessment)`, makes its
+    number of it in `value()` and forgets it in `reset()`, as `FrechetScore` does.
     """
 
     option_names: tuple[str, ...] = ()

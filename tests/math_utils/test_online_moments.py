@@ -148,3 +148,27 @@ def test_the_state_of_another_class_is_refused():
     config = math_utils.MeanCalculator().get_config()
     with pytest.raises(ConfigError, match="state of a 'MeanCalculator'"):
         math_utils.MeanVarianceCalculator.from_config(config)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_covariances_of_batches(offset):
+    """In double precision throughout."""
+    data = make(columns=3, offset=offset)
+    calculator = fed(math_utils.MeanCovarianceArrayCalculator(), data)
+    expected = np.cov(data.astype(np.float64), rowvar=False, bias=True)
+    np.testing.assert_allclose(number(calculator.cov), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(number(calculator.mean), data.astype(np.float64).mean(axis=0))
+    assert be.dtype(calculator.cov) == be.dtype(calculator.mean) == be.Double
+
+
+def test_covariances_go_on_after_storing(tmp_path):
+    data = make(columns=3)
+    calculator = fed(math_utils.MeanCovarianceArrayCalculator(), data[:200])
+    storage.write_tree(tmp_path / "m.h5", calculator.get_config())
+    config = storage.read_tree(tmp_path / "m.h5")
+    again = math_utils.MeanCovarianceArrayCalculator.from_config(config)
+    for each in (calculator, again):
+        fed(each, data[200:])
+    np.testing.assert_array_equal(number(again.cov), number(calculator.cov))
+    with pytest.raises(DataError, match="seen no data"):
+        _ = math_utils.MeanCovarianceArrayCalculator().cov

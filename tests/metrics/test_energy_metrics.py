@@ -3,9 +3,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from machines import arrays, build, random_state, skip, twin
 
 from paysage import backends as be
-from paysage.metrics import EnergyCoefficient, HeatCapacity
+from paysage.metrics import EnergyCoefficient, HeatCapacity, ModelAssessment
 
 
 def coefficient(assess, data, fantasy):
@@ -76,3 +77,15 @@ def test_heat_capacity_of_large_energies():
     energy = -100_000.0 + np.array([-0.5, 0.5, -0.5, 0.5])
     measured = HeatCapacity().measure(with_energies(energy, num_parameters=1))
     assert measured == pytest.approx(0.25, rel=0.05)
+
+
+@pytest.mark.parametrize("graph", ["chain", "skip"])
+def test_heat_capacity_of_any_graph(graph):
+    """The variance of the energies that the reference finds for the same particles."""
+    model = skip() if graph == "skip" else build("BGB", (4, 3, 2))
+    state = random_state(model, 50)
+    assessment = ModelAssessment(state[0], model)
+    assessment.model_state = state
+    energies = twin(model).energy(arrays(state))
+    expected = energies.var() / model.num_parameters() ** 0.5
+    assert HeatCapacity().measure(assessment) == pytest.approx(expected, rel=1e-4)

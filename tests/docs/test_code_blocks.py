@@ -32,7 +32,7 @@ FENCE = re.compile(
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")
 REGISTRIES = (
     LAYER_TYPES,
-    penalties._registry,
+    penalties.base._registry,
     constraints._registry,
     preprocess._registry,
     schedules._registry,

@@ -220,6 +220,6 @@ def test_a_penalty_of_ones_own_loads():
 
 @pytest.mark.backend_free
 def test_a_name_that_is_taken_is_refused():
-    with pytest.raises(ConfigError, match=r"belongs to paysage\.penalties\.l1_penalty"):
+    with pytest.raises(ConfigError, match=r"belongs to paysage\.penalties\.kinds\.l1_penalty"):
         type("l1_penalty", (pen.Penalty,), {})
     assert isinstance(pen.from_config({"name": "l1_penalty", "penalty": 1.0}), pen.l1_penalty)

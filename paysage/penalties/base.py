@@ -1,0 +1,172 @@
+"""What all penalties share: the slice, the sum, the configuration."""
+
+import math
+from typing import Any
+
+from paysage import backends as be
+from paysage.backends.contract import Tensor
+from paysage.errors import ConfigError
+from paysage.penalties.slices import as_tuple, decode_index, encode_index, widen
+from paysage.registry import Registry
+
+_registry = Registry("penalty")
+
+
+class Penalty:
+    """A differentiable function of a tensor, restricted to a slice of it.
+
+    A subclass defines `value_of` and `derivative` of the part within the slice, and is registered
+    by its class name, so that `from_config` finds it. Constructor arguments of its own are keywords
+    and are returned by `options`.
+
+    Parameters
+    ----------
+    penalty : float
+        The strength λ.
+    slice_tuple : tuple of slices, integers or lists of integers, optional
+        The part of the tensor that is penalized; the gradient is zero elsewhere. Default: all.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _registry.add(cls)
+
+    def __init__(self, penalty: float, slice_tuple: Any = None) -> None:
+        self.penalty = finite(self, "penalty", penalty)
+        self.slice_tuple = as_tuple(slice_tuple)
+        self._index = None if self.slice_tuple is None else tuple(map(widen, self.slice_tuple))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.penalty})"
+
+    def __add__(self, other: Any) -> "Penalty":
+        return sum_penalty([self, other]) if isinstance(other, Penalty) else NotImplemented
+
+    def __radd__(self, other: Any) -> "Penalty":
+        """Zero plus the penalty, which is where Python's `sum` begins."""
+        return self if other == 0 else NotImplemented
+
+    def value_of(self, x: Tensor) -> Any:
+        """The value for the part of the tensor within the slice; λ included."""
+        raise NotImplementedError(f"{type(self).__name__} must define value_of(x)")
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """The derivative of `value_of`, in the shape of x; a new tensor."""
+        raise NotImplementedError(f"{type(self).__name__} must define derivative(x)")
+
+    def options(self) -> dict[str, Any]:
+        """The constructor's further keywords, as JSON values."""
+        return {}
+
+    def value(self, tensor: Tensor) -> Any:
+        """The penalty of a tensor, a number."""
+        return self.value_of(self._part(tensor))
+
+    def grad(self, tensor: Tensor) -> Tensor:
+        """The derivative of `value`, in the shape of the tensor."""
+        if self._index is None:
+            return self.derivative(tensor)
+        gradient = be.zeros_like(tensor)
+        gradient[self._index] = self.derivative(tensor[self._index])
+        return gradient
+
+    def add_grad_(self, gradient: Tensor, tensor: Tensor) -> Tensor:
+        """Add `grad(tensor)` to a gradient, in place."""
+        part = self._part(gradient)
+        part += self.derivative(self._part(tensor))
+        if self._index is not None:
+            gradient[self._index] = part  # a list of integers does not give a view
+        return gradient
+
+    def _part(self, tensor: Tensor) -> Tensor:
+        return tensor if self._index is None else tensor[self._index]
+
+    def get_config(self) -> dict[str, Any]:
+        """Name and constructor arguments, as JSON values."""
+        part = None if self.slice_tuple is None else [encode_index(i) for i in self.slice_tuple]
+        return {
+            "name": type(self).__name__,
+            "penalty": self.penalty,
+            "slice_tuple": part,
+            **self.options(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Penalty":
+        """The penalty that a configuration describes."""
+        arguments = {key: value for key, value in config.items() if key != "name"}
+        if arguments.get("slice_tuple") is not None:
+            arguments["slice_tuple"] = tuple(decode_index(i) for i in arguments["slice_tuple"])
+        try:
+            return cls(**arguments)
+        except TypeError as error:
+            raise ConfigError(f"{cls.__name__} cannot be made from {config}: {error}") from error
+
+
+class sum_penalty(Penalty):
+    """The sum of penalties, each with its own slice; what `p + q` gives.
+
+    Parameters
+    ----------
+    penalties : list of Penalty
+        The terms; sums among them are taken apart.
+    """
+
+    def __init__(self, penalties: list[Penalty]) -> None:
+        super().__init__(1.0)
+        self.penalties: list[Penalty] = []
+        for term in penalties:
+            self.penalties.extend(term.penalties if isinstance(term, sum_penalty) else [term])
+
+    def __repr__(self) -> str:
+        return " + ".join(map(repr, self.penalties))
+
+    def value_of(self, x: Tensor) -> Any:
+        """Σ of the values."""
+        return sum(term.value(x) for term in self.penalties)
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """Σ of the gradients."""
+        return self.add_grad_(be.zeros_like(x), x)
+
+    def add_grad_(self, gradient: Tensor, tensor: Tensor) -> Tensor:
+        """Add the gradient of each term, in place."""
+        for term in self.penalties:
+            term.add_grad_(gradient, tensor)
+        return gradient
+
+    def get_config(self) -> dict[str, Any]:
+        """The configurations of the terms."""
+        return {
+            "name": type(self).__name__,
+            "penalties": [term.get_config() for term in self.penalties],
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Penalty":
+        """The sum that a configuration describes."""
+        return cls([from_config(term) for term in config["penalties"]])
+
+
+def from_config(config: dict[str, Any]) -> Penalty:
+    """The penalty, of whatever class, that a configuration describes.
+
+    Raises
+    ------
+    ConfigError
+        When the class or one of its arguments is unknown.
+    """
+    if not isinstance(config, dict) or "name" not in config:
+        raise ConfigError(f"the configuration of a penalty has a 'name'; got {config!r}")
+    return _registry.get(config["name"]).from_config(config)
+
+
+def finite(owner: Penalty, name: str, value: Any) -> float:
+    """An argument of a penalty as a number; a ConfigError unless it is a finite one."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"{type(owner).__name__} needs a finite {name}; got {value!r}")
+    return number

@@ -1,0 +1,169 @@
+"""The penalties: each one's value and its derivative.
+
+In the formulas w are the elements of the tensor within the slice, and λ is `penalty`.
+"""
+
+from typing import Any
+
+from paysage import backends as be
+from paysage.backends.contract import Tensor
+from paysage.errors import ShapeError
+from paysage.penalties.base import Penalty, finite
+
+
+class trivial_penalty(Penalty):
+    """No penalty: 0."""
+
+    def __init__(self, penalty: float = 0.0, slice_tuple: Any = None) -> None:
+        super().__init__(penalty, slice_tuple)
+
+    def value_of(self, x: Tensor) -> Any:
+        """Zero."""
+        return 0.0
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """Zeros."""
+        return be.zeros_like(x)
+
+
+class l1_penalty(Penalty):
+    """The lasso, λ Σ |w|: many parameters become zero."""
+
+    def value_of(self, x: Tensor) -> Any:
+        """λ Σ |w|."""
+        return self.penalty * be.tsum(be.tabs(x))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """λ sign(w), which is 0 at 0."""
+        result = be.sign(x)
+        result *= self.penalty
+        return result
+
+
+class l2_penalty(Penalty):
+    """The ridge, λ/2 Σ w²: parameters stay small."""
+
+    def value_of(self, x: Tensor) -> Any:
+        """λ/2 Σ w²."""
+        return 0.5 * self.penalty * be.tsum(be.square(x))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """λ w."""
+        return self.penalty * x
+
+
+class exp_l2_penalty(Penalty):
+    """The ridge of the exponential, λ/2 Σ exp(w)²: for parameters that are logarithms."""
+
+    def value_of(self, x: Tensor) -> Any:
+        """λ/2 Σ exp(2w)."""
+        return 0.5 * self.penalty * be.tsum(be.exp(2 * x))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """λ exp(2w)."""
+        return self.penalty * be.exp(2 * x)
+
+
+class l1_adaptive_decay_penalty_2(Penalty):
+    """λ/2 Σ_j (Σ_i |w_ij|)²: a lasso whose pull on a column grows with the column.
+
+    Units that have few and weak connections are spared, those with many are pruned (Tubiana and
+    Monasson, Emergence of compositional representations in restricted Boltzmann machines,
+    Phys. Rev. Lett. 118, 138301, 2017). A vector counts as one column.
+    """
+
+    def value_of(self, x: Tensor) -> Any:
+        """λ/2 Σ_j (Σ_i |w_ij|)²."""
+        return 0.5 * self.penalty * be.tsum(be.square(be.tsum(be.tabs(x), axis=0)))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """λ sign(w_ij) Σ_k |w_kj|."""
+        return self.penalty * be.tsum(be.tabs(x), axis=0) * be.sign(x)
+
+
+class log_penalty(Penalty):
+    """The logarithmic barrier, −λ Σ log |w|: parameters stay away from zero."""
+
+    def value_of(self, x: Tensor) -> Any:
+        """−λ Σ log |w|."""
+        return -self.penalty * be.tsum(be.log(be.tabs(x)))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """−λ / w."""
+        return -self.penalty * be.reciprocal(x)
+
+
+class logdet_penalty(Penalty):
+    """−λ/2 log det(WᵀW): the columns of a matrix stay linearly independent.
+
+    Of a matrix with more columns than rows, WWᵀ is taken. Either way it is −λ times the sum of the
+    logarithms of the singular values.
+    """
+
+    def value_of(self, x: Tensor) -> Any:
+        """−λ/2 log det(WᵀW) = −λ log |det R| where W = QR; the square is not formed."""
+        return -self.penalty * be.logdet(be.qr(_tall(x))[1])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """−λ W (WᵀW)⁻¹ = −λ Q R⁻ᵀ."""
+        q, r = be.qr(_tall(x))
+        result = -self.penalty * be.dot(q, be.transpose(be.inv(r)))
+        return result if _is_tall(x) else be.transpose(result)
+
+
+class log_norm(Penalty):
+    """λ log ‖w‖, with the Euclidean (for a matrix, Frobenius) norm; −∞ at zero."""
+
+    def value_of(self, x: Tensor) -> Any:
+        """λ log ‖w‖."""
+        return self.penalty * be.log(be.norm(x))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """λ w / ‖w‖²."""
+        return (self.penalty / be.norm(x) ** 2) * x
+
+
+class l2_norm(Penalty):
+    """λ/2 (‖w‖ − target)²: the Euclidean (for a matrix, Frobenius) norm stays near a target.
+
+    Parameters
+    ----------
+    penalty : float
+        The strength λ.
+    slice_tuple : tuple, optional
+        The part of the tensor that is penalized.
+    target : float
+        The wanted norm.
+    """
+
+    def __init__(self, penalty: float, slice_tuple: Any = None, *, target: float = 1.0) -> None:
+        super().__init__(penalty, slice_tuple)
+        self.target = finite(self, "target", target)
+
+    def options(self) -> dict[str, Any]:
+        """The target."""
+        return {"target": self.target}
+
+    def value_of(self, x: Tensor) -> Any:
+        """λ/2 (‖w‖ − target)²."""
+        return 0.5 * self.penalty * (be.norm(x) - self.target) ** 2
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """λ (‖w‖ − target) w / ‖w‖; at zero, where there is no derivative, zero."""
+        norm = be.norm(x)
+        return (self.penalty * (norm - self.target) / (norm + (norm == 0))) * x
+
+
+def _is_tall(x: Tensor) -> bool:
+    shape = be.shape(x)
+    if len(shape) != 2:
+        raise ShapeError(f"logdet_penalty got a tensor of shape {shape}; expected a matrix")
+    return shape[0] >= shape[1]
+
+
+def _tall(x: Tensor) -> Tensor:
+    return x if _is_tall(x) else be.transpose(x)
+
+
+lasso = l1_penalty
+ridge = l2_penalty

@@ -11,25 +11,36 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 #: products of fewer multiplications than this, about 10 ms of one core, run on one thread
 FEW_MULTIPLICATIONS = 5e8
 
-#: operations that take one core about a millisecond, much longer than handing half of them over
-WORTH_HALVING = 5e7
+#: multiplications that are worth waking another thread, which takes about 30 microseconds
+WORTH_CUTTING = 1e6
+
+#: multiplications that are worth more than two pieces, about a millisecond of one core
+WORTH_QUARTERS = 5e7
+
+#: rows or columns of a piece: products of fewer are slow
+MIN_PIECE = 48
+
+#: threads that share the tasks of a step
+MAX_THREADS = 4
 
 #: whoever sets one of these has chosen the number of threads already
 VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 _limited = False
-_busy = threading.Lock()  # held while two functions run at once
+_here = threading.local()  # .working: in this thread a task runs that may have others beside it
 
 
 @functools.cache
@@ -59,65 +70,103 @@ def threads_for(multiplications: float) -> Iterator[None]:
         yield
 
 
-def both(first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
-    """Call two functions that share nothing, at once where there is a core for each.
+def side_by_side(*tasks: Callable[[], Any]) -> list[Any]:
+    """Call functions that share nothing they write to, at once where there are cores for them.
 
-    Inside `threads_for` each product has one thread, so that two of them can run side by side;
-    waiting threads sleep. The results are those of calling one after the other, which is what
-    happens within either of two functions that run at once already.
+    Inside `threads_for` each product has one thread, so that several can run side by side; waiting
+    threads sleep. The results are those of calling one after the other, which is what happens
+    within a task that runs beside others already. If several fail, the error of the first one is
+    raised, after all have ended.
 
     Returns
     -------
-    tuple
-        What the first and what the second returned.
+    list
+        What each of them returned.
     """
-    if not _limited or (os.cpu_count() or 1) < 2 or not _busy.acquire(blocking=False):
-        return first(), second()
-    try:
-        # the copy takes NumPy's error state along
-        running = _worker().submit(contextvars.copy_context().run, first)
+    helpers = min(len(tasks), os.cpu_count() or 1, MAX_THREADS) - 1
+    if not _limited or helpers < 1 or getattr(_here, "working", False):
+        return [task() for task in tasks]
+    return _Round(tasks).results(helpers)
+
+
+class _Round:
+    """Tasks that several threads take from until there are none left."""
+
+    def __init__(self, tasks: Sequence[Callable[[], Any]]) -> None:
+        self._tasks = tasks
+        self._next = itertools.count()  # of CPython's counters each number is given out once
+        self._ended: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
+
+    def results(self, helpers: int) -> list[Any]:
+        for _ in range(helpers):
+            # the copy takes NumPy's error state along; a context serves one thread at a time
+            _jobs().put(partial(contextvars.copy_context().run, self._work))
+        self._work()
+        # not waiting for the helpers: one that wakes up late finds nothing to do
+        ended = sorted((self._wait() for _ in self._tasks), key=lambda end: end[0])
+        for _, _, error in ended:
+            if error is not None:
+                raise error
+        return [result for _, result, _ in ended]
+
+    def _work(self) -> None:
+        _here.working = True
+        while (i := next(self._next)) < len(self._tasks):
+            try:
+                self._ended.put((i, self._tasks[i](), None))
+            except BaseException as error:  # raised again by the thread that waits
+                self._ended.put((i, None, error))
+        _here.working = False
+
+    def _wait(self) -> tuple[int, Any, BaseException | None]:
         try:
-            result = second()
-        finally:
-            wait([running])
-        return running.result(), result
-    finally:
-        _busy.release()
-
-
-def by_halves(work: Callable[[slice], Any], rows: int, operations: float) -> None:
-    """Do work on many rows, that draws nothing, in two halves at once where that is worth it.
-
-    Parameters
-    ----------
-    work : function of a slice of rows
-        Writes the result for these rows.
-    rows : int
-        How many there are.
-    operations : float
-        Multiplications, or what takes as long as so many, for all rows.
-    """
-    if operations < WORTH_HALVING or rows < 2:
-        work(slice(0, rows))
-    else:
-        middle = rows // 2
-        both(lambda: work(slice(0, middle)), lambda: work(slice(middle, rows)))
+            return self._ended.get()
+        except KeyboardInterrupt as error:
+            # the others still write into memory that is about to be used again
+            i, result, failed = self._ended.get()
+            return i, result, failed or error
 
 
 @functools.cache
-def _worker() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="paysage")
+def _jobs() -> SimpleQueue[Callable[[], Any]]:
+    """What the sleeping threads wait for; they are made with the first job."""
+    jobs: SimpleQueue[Callable[[], Any]] = SimpleQueue()
+    for i in range(min(os.cpu_count() or 1, MAX_THREADS) - 1):
+        threading.Thread(target=_serve, args=(jobs,), name=f"paysage_{i}", daemon=True).start()
+    return jobs
 
 
-def _forget_worker() -> None:
-    global _busy
-    _worker.cache_clear()
-    _busy = threading.Lock()
+def _serve(jobs: SimpleQueue[Callable[[], Any]]) -> None:
+    while True:
+        jobs.get()()
 
 
-# a forked process inherits the executor but not its thread
+# a forked process inherits the queue but not the threads
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_worker)
+    os.register_at_fork(after_in_child=_jobs.cache_clear)
+
+
+def pieces(size: int, operations: float) -> list[slice]:
+    """Cut a range into as many pieces as are worth being worked on side by side.
+
+    The cut depends on the sizes only, so that results do not depend on the number of cores.
+
+    Parameters
+    ----------
+    size : int
+        Length of the range.
+    operations : float
+        Multiplications, or what takes as long as so many, for the whole range.
+    """
+    number = 1 if operations < WORTH_CUTTING else 2 if operations < WORTH_QUARTERS else MAX_THREADS
+    number = max(1, min(number, size // MIN_PIECE))
+    bounds = [size * k // number for k in range(number + 1)]
+    return [slice(low, high) for low, high in itertools.pairwise(bounds)]
+
+
+def in_pieces(work: Callable[[slice], Any], size: int, operations: float) -> None:
+    """Call a function, which draws nothing, for all `pieces` of a range side by side."""
+    side_by_side(*(partial(work, part) for part in pieces(size, operations)))
 
 
 @contextmanager

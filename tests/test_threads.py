@@ -1,14 +1,23 @@
 """Small products run on one thread, and an application's own choice stands."""
 
+import os
+import threading
+import time
+from functools import partial
+
 import numpy as np
 import pytest
 
 from paysage.threads import (
     FEW_MULTIPLICATIONS,
+    MIN_PIECE,
     VARIABLES,
-    WORTH_HALVING,
-    both,
-    by_halves,
+    WORTH_CUTTING,
+    WORTH_QUARTERS,
+    _jobs,
+    in_pieces,
+    pieces,
+    side_by_side,
     threads_for,
 )
 
@@ -79,47 +88,87 @@ def test_torch_gets_one_thread_too(two_threads):
 
 
 @pytest.mark.parametrize("limited", [True, False])
-def test_both_returns_both_results(two_threads, limited):
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_results_come_in_the_order_of_the_tasks(two_threads, monkeypatch, limited, cores):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    _jobs.cache_clear()
+    tasks = [partial(pow, 2, k) for k in range(9)]
     with threads_for(1 if limited else FEW_MULTIPLICATIONS):
-        assert both(lambda: "first", lambda: "second") == ("first", "second")
+        assert side_by_side(*tasks) == [2**k for k in range(9)]
+    _jobs.cache_clear()
+
+
+def test_tasks_run_in_several_threads(two_threads, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    meeting = threading.Barrier(2, timeout=60)  # whoever is alone there fails
+    with threads_for(1):
+        side_by_side(meeting.wait, meeting.wait)
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_an_error_in_either_of_both_comes_out(two_threads, place):
+def test_an_error_in_either_of_two_comes_out(two_threads, place):
     def fail():
         raise KeyError(place)
 
     jobs = [lambda: None, lambda: None]
     jobs[place] = fail
     with threads_for(1), pytest.raises(KeyError):
-        both(*jobs)
+        side_by_side(*jobs)
     with threads_for(1):
-        assert both(lambda: 1, lambda: 2) == (1, 2)
+        assert side_by_side(lambda: 1, lambda: 2) == [1, 2]
+
+
+def test_an_error_comes_out_after_all_have_ended(two_threads):
+    ended = []
+
+    def fail():
+        raise KeyError
+
+    def slow():
+        time.sleep(0.05)
+        ended.append(1)
+
+    with threads_for(1), pytest.raises(KeyError):
+        side_by_side(fail, slow)
+    assert ended == [1]
 
 
 def test_numpys_error_state_goes_along(two_threads):
+    def overflow():
+        return np.float32(1e38) * np.float32(1e38)
+
     with threads_for(1), np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        both(lambda: np.float32(1e38) * np.float32(1e38), lambda: None)
+        side_by_side(lambda: None, overflow, overflow)
 
 
-def test_two_within_two_are_called_one_after_the_other(two_threads):
-    """The one thread beside ours cannot wait for itself."""
+def test_tasks_within_tasks_are_called_one_after_the_other(two_threads):
+    def inner():
+        return side_by_side(threading.get_ident, threading.get_ident)
+
     with threads_for(1):
-        inner = lambda: both(lambda: 1, lambda: 2)  # noqa: E731
-        assert both(inner, inner) == ((1, 2), (1, 2))
-        assert both(lambda: 3, lambda: 4) == (3, 4)
+        for first, second in side_by_side(inner, inner):
+            assert first == second
+        assert side_by_side(lambda: 3, lambda: 4) == [3, 4]
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 7])
-@pytest.mark.parametrize("operations", [1, WORTH_HALVING])
-def test_halves_are_the_whole(two_threads, rows, operations):
-    done, parts = np.zeros(rows), []
+@pytest.mark.parametrize("size", [1, 31, 64, 100, 1000])
+@pytest.mark.parametrize("work", [0, WORTH_CUTTING, 100 * WORTH_CUTTING])
+def test_pieces_cover_a_range_once(size, work):
+    parts = pieces(size, work)
+    assert np.array_equal(np.concatenate([np.arange(size)[p] for p in parts]), np.arange(size))
+    assert len(parts) == 1 or min(p.stop - p.start for p in parts) >= MIN_PIECE
+    assert len(parts) == 1 or work
+
+
+@pytest.mark.parametrize("operations", [1, WORTH_CUTTING, WORTH_QUARTERS])
+def test_work_in_pieces_is_the_whole(two_threads, operations):
+    done, parts = np.zeros(200), []
 
     def work(part):
         parts.append(part)
         done[part] += 1
 
     with threads_for(1):
-        by_halves(work, rows, operations)
+        in_pieces(work, 200, operations)
     assert (done == 1).all()
-    assert len(parts) == (2 if operations == WORTH_HALVING and rows > 1 else 1)
+    assert len(parts) == {1: 1, WORTH_CUTTING: 2, WORTH_QUARTERS: 4}[operations]

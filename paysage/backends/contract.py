@@ -16,6 +16,7 @@ with the stub's, and the stub's docstring is copied to it. Conventions:
 # ruff: noqa: D403 - formulas begin with small letters
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from paysage.backends.common import (
@@ -589,6 +590,14 @@ def get_random_state() -> dict[str, Any]:
 
 def set_random_state(state: dict[str, Any]) -> None:
     """Go back to a state that `get_random_state` gave: the same numbers follow."""
+
+
+def separate_draws(number: int) -> list[AbstractContextManager[None]]:
+    """Context managers, one for each of some tasks that may run side by side.
+
+    What a task draws inside of its own depends on the state of the generator now and on the task's
+    position, not on the thread or the time at which it runs.
+    """
 
 
 def rand(shape: Shape) -> Tensor:

@@ -16,8 +16,7 @@ Tensor = Any
 
 def contrastive_divergence(visible: Tensor, phases: Phases) -> ModelGradient:
     """CD-k: the negative chains start at the minibatch each time (Hinton 2002)."""
-    phases.restart_at(visible)
-    return phases.gradient(*phases.states(visible))
+    return phases.gradient(*phases.states(visible, restart=True))
 
 
 def persistent_contrastive_divergence(visible: Tensor, phases: Phases) -> ModelGradient:

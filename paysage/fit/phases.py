@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from paysage import backends as be
 from paysage.models import BoltzmannMachine, ModelGradient, State
 from paysage.models.gradient import GradientBuilder
-from paysage.models.sweep import Sweeps
+from paysage.models.sweep import Sweeps, update_hook
 from paysage.samplers import AutoregressiveGammaSampler, SequentialMC
-from paysage.threads import both
+from paysage.threads import pieces, side_by_side
 
 Tensor = Any
+Task = Callable[[], Any]
 
 
 class Phases:
     """Positive and negative phase of a model in training.
+
+    The rows of both phases are cut into blocks that are made side by side, each by sweeps (and
+    memory) of its own and with draws of its own, so that the result depends on the sizes and on the
+    seed but not on the number of cores.
 
     Parameters
     ----------
@@ -40,7 +48,7 @@ class Phases:
     ) -> None:
         self.model = model
         self.mcsteps = mcsteps
-        self.update_method = update_method
+        self._hook = update_hook(update_method)
         self.negative = SequentialMC.from_model(
             model,
             num_chains,
@@ -49,11 +57,9 @@ class Phases:
             updater=update_method,
             beta_std=beta_std,
         )
-        # sweeps of its own: the memory for fields is not shared with the negative phase
-        self._sweeps = Sweeps(model.layers, model.connections)
-        self._side_by_side = len(model.layers) == 2 and be.get_backend().processor == "cpu"
         self._betas = self.negative.beta_sampler
         self._builder = GradientBuilder(model)
+        self._own_sweeps: dict[tuple[int, int], Sweeps] = {}
         self._positive: dict[int, State] = {}
         self._last_mean: dict[int, Tensor] = {}
         #: positive state of the last gradient
@@ -72,17 +78,8 @@ class Phases:
 
         The state is overwritten by the next call.
         """
-        sweeps, last = self._sweeps, len(self.model.layers) - 1
-        rows = int(be.shape(visible)[0])
-        if rows not in self._positive:
-            self._positive[rows] = sweeps.empty_state(visible)
-        state = self._positive[rows]
-        state[0] = visible
-        # of two layers the second is about to be replaced: nothing to draw before
-        if last > 1:
-            sweeps.pass_up(state)
-            self.model.update_state_(self.mcsteps, state, self.update_method, clamped=(0,))
-        sweeps.update(state, last, "mean")
+        state, tasks = self._positive_tasks(visible)
+        self._run(tasks)
         return state
 
     def negative_state(self) -> State:
@@ -91,29 +88,122 @@ class Phases:
         The chains keep their own draw of the last layer: a mean in its place would bias the next
         draw of its neighbours. The state is overwritten by the next call.
         """
-        self.negative.update_state()
-        chains = self.negative.get_state()
-        last, rows = len(chains) - 1, chains.batch_size()
-        if rows not in self._last_mean:
-            self._last_mean[rows] = be.zeros_like(chains[last])
-        state = State([*chains.units[:last], self._last_mean[rows]])
-        self.model.sweeps.update(state, last, "mean")
+        state, tasks = self._negative_tasks(None)
+        self._run(tasks)
         return state
 
-    def states(self, visible: Tensor) -> tuple[State, State]:
-        """Both states of a step, the positive and the negative one.
+    def states(self, visible: Tensor, restart: bool = False) -> tuple[State, State]:
+        """Both states of a step, the positive and the negative one, made side by side.
 
-        Of two layers the positive phase draws nothing, so that the two can be made side by side.
+        Parameters
+        ----------
+        visible : tensor (B, V)
+        restart : bool
+            Put the negative chains at the minibatch first, as many as it has rows.
         """
-        if self._side_by_side:
-            return both(lambda: self.positive_state(visible), self.negative_state)
-        return self.positive_state(visible), self.negative_state()
-
-    def restart_at(self, visible: Tensor) -> None:
-        """Put the negative chains at a minibatch."""
-        self.negative.set_state(State.from_visible(visible, self.model))
+        data, positive = self._positive_tasks(visible)
+        sample, negative = self._negative_tasks(visible if restart else None)
+        if len(positive) == len(negative):
+            self._run(
+                [partial(_one_by_one, *pair) for pair in zip(positive, negative, strict=True)]
+            )
+        else:
+            self._run([*positive, *negative])
+        return data, sample
 
     def gradient(self, data: State, sample: State) -> ModelGradient:
         """The gradient between two states, into memory that the next call overwrites."""
         self.data = data
         return self._builder.compute(data, sample)
+
+    # blocks of rows
+
+    def _parts(self, rows: int) -> list[slice]:
+        on_gpu = be.get_backend().processor == "gpu"
+        return pieces(rows, 0 if on_gpu else rows * self.model.largest_matrix())
+
+    def _sweeps(self, phase: int, k: int) -> Sweeps:
+        """The sweeps of block k of a phase, with memory of their own."""
+        if (phase, k) not in self._own_sweeps:
+            self._own_sweeps[phase, k] = Sweeps(self.model.layers, self.model.connections)
+        return self._own_sweeps[phase, k]
+
+    def _run(self, tasks: Sequence[Task]) -> None:
+        draws = be.separate_draws(len(tasks))
+        side_by_side(*(partial(_inside, *pair) for pair in zip(draws, tasks, strict=True)))
+
+    def _positive_tasks(self, visible: Tensor) -> tuple[State, list[Task]]:
+        rows = int(be.shape(visible)[0])
+        if rows not in self._positive:
+            self._positive[rows] = self.model.sweeps.empty_state(visible)
+        state = self._positive[rows]
+        state[0] = visible
+        return state, [
+            partial(self._positive_block, self._sweeps(0, k), _rows_of(state, part))
+            for k, part in enumerate(self._parts(rows))
+        ]
+
+    def _positive_block(self, sweeps: Sweeps, state: State) -> None:
+        last = len(state) - 1
+        # of two layers the second is about to be replaced: nothing to draw before
+        if last > 1:
+            sweeps.pass_up(state)
+            sweeps.run(self.mcsteps, state, self._hook, clamped=(0,))
+        sweeps.update(state, last, "mean")
+
+    def _negative_tasks(self, start: Tensor | None) -> tuple[State, list[Task]]:
+        if start is not None:
+            self.negative.restart(int(be.shape(start)[0]))
+        chains = self.negative.get_state()
+        last, rows = len(chains) - 1, chains.batch_size()
+        if rows not in self._last_mean:
+            self._last_mean[rows] = be.zeros_like(chains[last])
+        state = State([*chains.units[:last], self._last_mean[rows]])
+        betas = self.negative.next_betas(self.mcsteps)
+        return state, [
+            partial(
+                self._negative_block,
+                self._sweeps(1, k),
+                _rows_of(chains, part),
+                [_part_of(beta, part) for beta in betas],
+                self._last_mean[rows][part],
+                None if start is None else start[part],
+            )
+            for k, part in enumerate(self._parts(rows))
+        ]
+
+    def _negative_block(
+        self, sweeps: Sweeps, chains: State, betas: list[Any], mean: Tensor, start: Tensor | None
+    ) -> None:
+        last = len(chains) - 1
+        if start is not None:
+            chains[0][:] = start
+            # of two layers the second is the first to be drawn
+            if last > 1:
+                sweeps.pass_up(chains)
+        for beta in betas:
+            field = sweeps.run(1, chains, self._hook, beta)
+        # a layer that was updated last has its field still
+        if sweeps.order[-1] != last:
+            field = sweeps.field(chains, last)
+        sweeps.apply(State([*chains.units[:last], mean]), last, "mean", field)
+
+
+def _inside(draws: AbstractContextManager[None], task: Task) -> None:
+    with draws:
+        task()
+
+
+def _one_by_one(*tasks: Task) -> None:
+    for task in tasks:
+        task()
+
+
+def _rows_of(state: State, part: slice) -> State:
+    """Some rows of a state: views of its memory."""
+    return State(units[part] for units in state)
+
+
+def _part_of(beta: Any, part: slice) -> Any:
+    """Some rows of inverse temperatures; one for all, or None, as it is."""
+    return beta[part] if be.is_tensor(beta) and len(beta) > 1 else beta

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from paysage import backends as be
 from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Layer, Weights, weights_from_config
-from paysage.threads import by_halves
+from paysage.threads import in_pieces
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Link(NamedTuple):
 
 
 def _product(a: Any, b: Any, out: Any) -> Any:
-    """be.dot(a, b, out=out); on two cores if there are many rows to write, and no GPU."""
+    """be.dot(a, b, out=out); in pieces if there are many rows to write, and no GPU."""
     if out is None or be.get_backend().processor != "cpu":
         return be.dot(a, b, out=out)
     rows = be.shape(a)[0]
@@ -79,7 +79,7 @@ def _product(a: Any, b: Any, out: Any) -> Any:
     def some(part: slice) -> None:
         be.dot(a[part], b, out=out[part])
 
-    by_halves(some, rows, rows * be.num_elements(b))
+    in_pieces(some, rows, rows * be.num_elements(b))
     return out
 
 

@@ -85,10 +85,24 @@ class Sweeps:
                 total += part
         return total
 
-    def update(self, state: State, i: int, hook: str, beta: Any = None) -> None:
-        """Replace layer i of the state, in place, by a hook of the layer given its field."""
+    def update(self, state: State, i: int, hook: str, beta: Any = None) -> Tensor:
+        """Replace layer i of the state, in place, by a hook of the layer given its field.
+
+        Returns
+        -------
+        tensor (B, n)
+            The field, in scratch memory.
+        """
         field = self.field(state, i)
-        state[i] = getattr(self.layers[i], hook)(field, beta, state[i])
+        self.apply(state, i, hook, field, beta)
+        return field
+
+    def apply(self, state: State, i: int, hook: str, field: Tensor, beta: Any = None) -> None:
+        """As ``update``, with a field that is known already."""
+        units = state[i]
+        new = getattr(self.layers[i], hook)(field, beta, units)
+        if new is not units:  # a hook need not write to the memory that it is offered
+            units[:] = new
 
     def run(
         self,
@@ -98,14 +112,22 @@ class Sweeps:
         beta: Any = None,
         clamped: Collection[int] = (),
         callbacks: Iterable[Callable[[State], Any]] = (),
-    ) -> None:
-        """Sweep ``steps`` times over the layers that are not clamped, changing the state."""
+    ) -> Tensor | None:
+        """Sweep ``steps`` times over the layers that are not clamped, changing the state.
+
+        Returns
+        -------
+        tensor (B, n) or None
+            The field of the layer that was updated last, in scratch memory.
+        """
         free = [i for i in self.order if i not in clamped]
+        field = None
         for _ in range(steps):
             for i in free:
-                self.update(state, i, hook, beta)
+                field = self.update(state, i, hook, beta)
             for callback in callbacks:
                 callback(state)
+        return field
 
     def empty_state(self, visible: Tensor) -> State:
         """A state that holds these visible units, and zeros in every other layer."""
@@ -120,7 +142,7 @@ class Sweeps:
             field = self.field(state, i, links)
             if len(links) < len(self.links[i]):
                 field *= len(self.links[i]) / len(links)
-            state[i] = self.layers[i].mean(field, None, state[i])
+            self.apply(state, i, "mean", field)
             known.add(i)
         return state
 

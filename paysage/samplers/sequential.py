@@ -90,12 +90,9 @@ class SequentialMC:
     def set_state(self, state: State) -> None:
         """Start at a copy of this state; the inverse temperatures start anew."""
         self.model.check_state(state)
-        if self.state is not None and self.state.batch_size() == state.batch_size():
-            for mine, units in zip(self.state, state, strict=True):
-                mine[:] = units
-        else:
-            self.state = State.from_state(state)
-        self.beta_sampler.set_beta(state.batch_size())
+        self.restart(state.batch_size())
+        for mine, units in zip(self.get_state(), state, strict=True):
+            mine[:] = units
 
     def get_state(self) -> State:
         """The state of the chains; a ConfigError before one was set."""
@@ -107,10 +104,28 @@ class SequentialMC:
         """Sweep ``steps`` times (``mcsteps`` by default), each at the next temperature."""
         state = self.get_state()
         for _ in range(self.mcsteps if steps is None else check_steps("steps", steps)):
-            self.beta_sampler.update_beta()
-            self.model.update_state_(1, state, self.updater, self._beta(), self.clamped)
+            self.model.update_state_(1, state, self.updater, self.next_beta(), self.clamped)
 
-    def _beta(self) -> Any:
+    def restart(self, num_chains: int) -> None:
+        """Make room for chains that somebody is about to write; inverse temperatures start anew."""
+        if self.state is None or self.state.batch_size() != num_chains:
+            self.state = State(be.zeros((num_chains, k.num_units)) for k in self.model.layers)
+        self.beta_sampler.set_beta(num_chains)
+
+    def next_betas(self, steps: int) -> list[Any]:
+        """Inverse temperatures of the next sweeps: of each (B, 1), a number, or None for one."""
+        betas = []
+        for _ in range(steps):
+            beta = self.next_beta()
+            betas.append(be.copy_tensor(beta) if steps > 1 and be.is_tensor(beta) else beta)
+        return betas
+
+    def next_beta(self) -> Any:
+        """Move on to the inverse temperatures of the next sweep: (B, 1), a number, or None for one.
+
+        The tensor is overwritten by the next call.
+        """
+        self.beta_sampler.update_beta()
         beta, temperature = self.beta_sampler.get_beta(), next(self.schedule)
         if temperature == 1.0:
             return beta

@@ -111,12 +111,13 @@ def test_draws_are_independent():
         assert abs(np.mean(spins[lag:] * spins[:-lag])) < error
 
 
-def test_bernoulli_sample_of_many_rows_by_halves(monkeypatch):
-    """Each half goes on where the one before it ends: an odd number of elements, betas by row."""
+def test_bernoulli_sample_of_many_rows_in_pieces(monkeypatch):
+    """Each piece goes on where the one before it ends: an odd number of elements, betas by row."""
     f, beta = be.float_tensor(np.linspace(-2, 2, 35).reshape(7, 5)), np.linspace(0.5, 2, 7)
     draws = []
+    monkeypatch.setattr("paysage.threads.MIN_PIECE", 1)
     for worth in (np.inf, 1):
-        monkeypatch.setattr("paysage.threads.WORTH_HALVING", worth)
+        monkeypatch.setattr("paysage.threads.WORTH_CUTTING", worth)
         be.set_seed(9)
         with threads_for(1):
             draws.append(arr(be.bernoulli_sample(f, be.zeros(5), be.float_tensor(beta[:, None]))))

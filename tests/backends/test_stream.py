@@ -1,6 +1,7 @@
 """The CPU's random stream: what it is defined to be, its statistics, its state."""
 
 import json
+import threading
 from statistics import NormalDist
 
 import numpy as np
@@ -177,3 +178,64 @@ def test_foreign_state_is_refused_and_changes_nothing(change):
 def test_bad_seed_is_refused(seed):
     with pytest.raises(ConfigError, match="seed"):
         Stream(seed)
+
+
+# ------------------------------------------------------------------------------- separate draws
+
+
+def drawn(stream, parts, order):
+    """What each part draws, made in an order of one's choice."""
+    found = {}
+    for i in order:
+        with parts[i]:
+            found[i] = [stream.uniform(1001), stream.generator.random(3), stream.normal(10)]
+    return [x for i in sorted(found) for x in found[i]]
+
+
+def test_the_draws_of_parts_depend_on_their_position_only():
+    found = []
+    for order in ([0, 1, 2], [2, 0, 1]):
+        stream = Stream(7)
+        stream.uniform(5)
+        found.append(drawn(stream, stream.parts(3), order))
+    for a, b in zip(*found, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_parts_differ_from_one_another_from_those_before_and_from_what_follows():
+    stream = Stream(7)
+    runs = [np.concatenate(drawn(stream, stream.parts(2), [i])) for i in (0, 1, 0)]
+    runs.append(stream.uniform(runs[0].size))
+    for i, a in enumerate(runs):
+        for b in runs[:i]:
+            assert not np.isin(a, b).all()
+            assert abs(correlation(a[:1001], b[:1001])) < SIGMAS
+
+
+def test_parts_are_drawn_from_in_other_threads():
+    here, there = Stream(7), Stream(7)
+    wanted = drawn(here, here.parts(2), [0, 1])
+    parts, found = there.parts(2), []
+    thread = threading.Thread(target=lambda: found.extend(drawn(there, parts, [0, 1])))
+    thread.start()
+    thread.join()
+    for a, b in zip(found, wanted, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_a_part_leaves_the_stream_as_it_was():
+    stream = Stream(7)
+    parts = stream.parts(1)
+    before = stream.get_state()
+    with pytest.raises(KeyError), parts[0]:
+        stream.uniform(10)
+        raise KeyError
+    assert stream.get_state() == before
+
+
+def test_parts_of_parts():
+    stream = Stream(7)
+    with stream.parts(1)[0]:
+        inner = drawn(stream, stream.parts(2), [0, 1])
+    outer = drawn(stream, stream.parts(2), [0, 1])
+    assert not np.array_equal(inner[0], outer[0])

@@ -1,13 +1,16 @@
 """The two phases of a training step: where they start, what they leave for the gradient."""
 
+import os
+
 import numpy as np
 import pytest
 import stationarity
 from machines import array, arrays, build, pair, random_state, skip, twin
 
 from paysage import backends as be
-from paysage import fit
+from paysage import fit, threads
 from paysage.fit import Phases
+from paysage.layers import BernoulliLayer
 from paysage.models import State
 from paysage.testing import ExactMachine
 
@@ -87,38 +90,121 @@ def test_persistent_chains_go_on_from_where_they_were():
     be.set_seed(1)
     phases.negative_state()
     before = State.from_state(phases.negative.get_state())
-    kept = be.get_random_state()
     found = arrays(phases.negative_state())
-    be.set_random_state(kept)
-    wanted = model.markov_chain(1, before, phases.negative.beta_sampler.get_beta())
-    assert found[0].shape == arrays(wanted)[0].shape == (200, 6)
+    assert found[0].shape == (200, 6)
     # one sweep moves some units, not all
     assert 0 < np.abs(found[0] - arrays(before)[0]).mean() < 0.5
 
 
 def test_contrastive_divergence_restarts_at_the_minibatch(monkeypatch):
     model = deep()
-    phases = Phases(model, 5)
-    starts = []
-    proper = phases.negative.update_state
-    monkeypatch.setattr(
-        phases.negative,
-        "update_state",
-        lambda steps=None: (starts.append(arrays(phases.negative.state)), proper(steps))[1],
-    )
+    phases = Phases(model, 5, update_method="mean_field_iteration", beta_std=0.0)
     for rows in (10, 4, 10):
         visible = data_of(model, rows)
-        fit.cd(visible, phases)
-        for a, b in zip(starts[-1], arrays(State.from_visible(visible, model)), strict=True):
+        _, found = phases.states(visible, restart=True)
+        wanted = model.mean_field_iteration(1, State.from_visible(visible, model))
+        for a, b in zip(arrays(found), arrays(wanted), strict=True):
             np.testing.assert_allclose(a, b, **CLOSE)
 
 
-def test_persistent_chains_do_not_restart(monkeypatch):
+def test_contrastive_divergence_goes_down_from_a_draw_of_the_hidden_layer():
+    """Of two layers the chain starts at a draw given the data, as CD-1 is defined, not a mean."""
+    model = pair("BB")
+    visible = np.array([1.0, 0.0, 1.0, 1.0])
+    rows = be.float_tensor(np.tile(visible, (20000, 1)))
+    _, state = Phases(model, 5, beta_std=0.0).states(rows, restart=True)
+    exact = ExactMachine(model)
+    joint = exact.probabilities.reshape(16, 8)
+    given_visible = joint[0b1011] / joint[0b1011].sum()
+    wanted = (joint / joint.sum(axis=0)) @ given_visible
+    position = array(state[0]) @ [8, 4, 2, 1]
+    assert stationarity.chi_square(position.astype(int), wanted) > 1e-4
+    np.testing.assert_allclose(array(state[1]), twin(model).mean(arrays(state), 1), **CLOSE)
+
+
+def test_persistent_chains_do_not_restart():
     model = deep()
     phases = Phases(model, 5)
-    monkeypatch.setattr(phases, "restart_at", None)
     fit.pcd(data_of(model), phases)
     assert phases.negative.state.batch_size() == 5
+
+
+# in blocks of rows, side by side
+
+ROWS = 100
+
+
+@pytest.fixture
+def cut(monkeypatch):
+    """Cut the few rows of a test as the many of a training are cut."""
+    monkeypatch.setattr(threads, "WORTH_CUTTING", 1)
+
+
+@pytest.fixture
+def free_threads(monkeypatch):
+    """Let threads be used, as they are where no environment variable speaks of them."""
+    for name in threads.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("method", [fit.pcd, fit.cd])
+@pytest.mark.parametrize("make", [lambda: pair("BB"), lambda: pair("BG"), deep, skip])
+def test_the_number_of_cores_makes_no_difference(cut, free_threads, monkeypatch, make, method):
+    found = []
+    for cores in (1, 2, 4):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        threads._jobs.cache_clear()
+        be.set_seed(3)
+        model = make()
+        phases = Phases(model, ROWS)
+        assert len(phases._parts(ROWS)) == 2
+        with threads.threads_for(1):
+            for _ in range(3):
+                gradient = method(data_of(model, ROWS), phases)
+        found.append([array(leaf) for leaf in gradient.leaves()])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+    threads._jobs.cache_clear()
+
+
+def test_blocks_draw_independently_of_one_another(cut):
+    model = build("BB", (6, 5), scale=0.0)
+    model.layers[0].params.loc[:] = 0.0
+    phases = Phases(model, 4 * ROWS)
+    units = array(phases.negative_state()[0])
+    first, second = (units[part] for part in phases._parts(4 * ROWS)[:2])
+    # fair coins agree in half of the places, within five standard deviations
+    assert abs(np.mean(first == second) - 0.5) < 5 * 0.5 / np.sqrt(first.size)
+
+
+def test_phases_of_different_numbers_of_rows_are_cut_apart(cut):
+    model = pair("BB")
+    phases = Phases(model, 20)
+    data, sample = phases.states(data_of(model, ROWS))
+    np.testing.assert_allclose(array(data[1]), twin(model).mean(arrays(data), 1), **CLOSE)
+    np.testing.assert_allclose(array(sample[1]), twin(model).mean(arrays(sample), 1), **CLOSE)
+
+
+def test_a_layer_that_ignores_the_memory_it_is_offered_is_trained_all_the_same(cut):
+    class Forgetful(BernoulliLayer):
+        def sample(self, field, beta=None, out=None):
+            return super().sample(field, beta)
+
+        def mean(self, field, beta=None, out=None):
+            return super().mean(field, beta)
+
+    be.set_seed(3)
+    plain = build("BB", (6, 5), seed=1)
+    wanted = arrays(Phases(plain, ROWS).negative_state())
+    be.set_seed(3)
+    model = build("BB", (6, 5), seed=1)
+    model.layers[:] = [Forgetful(6), Forgetful(5)]
+    for layer, other in zip(model.layers, plain.layers, strict=True):
+        layer.set_params(other.params)
+    found = arrays(Phases(model, ROWS).negative_state())
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_the_gradient_is_the_models_gradient_of_the_two_states():

@@ -359,12 +359,13 @@ def test_weights_that_are_replaced_are_replaced_for_the_sweeps_too():
     np.testing.assert_allclose(array(State.from_visible(visible, model)[1]), wanted, **CLOSE)
 
 
-def test_fields_of_many_rows_are_summed_by_halves(monkeypatch):
+def test_fields_of_many_rows_are_summed_in_pieces(monkeypatch):
     """On two cores where there are two; sums of 4 products, in whatever order BLAS takes."""
     model = skip()
     state = random_state(model, 7)
     expected = [array(model.sweeps.field(state, i)) for i in range(3)]
-    monkeypatch.setattr("paysage.threads.WORTH_HALVING", 1)
+    monkeypatch.setattr("paysage.threads.WORTH_CUTTING", 1)
+    monkeypatch.setattr("paysage.threads.MIN_PIECE", 1)
     with threads_for(1):
         found = [array(model.sweeps.field(state, i)) for i in range(3)]
     for one, other in zip(found, expected, strict=True):

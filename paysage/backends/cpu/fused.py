@@ -12,12 +12,14 @@ import numpy as np
 from paysage.backends.cpu import draws
 from paysage.backends.cpu.stream import Stream
 from paysage.errors import ShapeError
-from paysage.threads import both, by_halves
+from paysage.threads import in_pieces
 
 Array = np.ndarray
 
 #: multiplications of a matrix product that take as long as one draw
 COST_OF_DRAW = 60
+#: the same of an element of an optimizer's step
+COST_OF_STEP = 15
 
 _SINGLE = np.dtype(np.float32)
 _ONE = np.ones(1, np.float32)
@@ -55,7 +57,7 @@ def bernoulli_sample(
         cold = beta if beta.size == 1 else beta[part]
         kernels.bernoulli_sample(key, first, ready[part], loc, cold, target[part])
 
-    by_halves(some, len(field), COST_OF_DRAW * field.size)
+    in_pieces(some, len(field), COST_OF_DRAW * field.size)
     return _write(out, target)
 
 
@@ -118,12 +120,16 @@ def moment_gap(
 
     check_moments(data_a, data_b, model_a, model_b)
     shape, kind = (model_a.shape[1], model_b.shape[1]), np.result_type(model_a, model_b)
-    target, other = both(
-        lambda: np.dot(model_a.T, model_b, out=_buffer(out, shape, kind)),
-        lambda: np.dot(data_a.T, data_b, out=_buffer(scratch, shape, kind)),
-    )
+    target, other = _buffer(out, shape, kind), _buffer(scratch, shape, kind)
     weights = kind.type(1 / len(model_a)), kind.type(1 / len(data_a))
-    kernels.difference(target.reshape(-1), weights[0], other.reshape(-1), weights[1])
+
+    def columns(part: slice) -> None:
+        mine, theirs = target[part], other[part]
+        np.dot(model_a[:, part].T, model_b, out=mine)
+        np.dot(data_a[:, part].T, data_b, out=theirs)
+        kernels.difference(mine.reshape(-1), weights[0], theirs.reshape(-1), weights[1])
+
+    in_pieces(columns, shape[0], (len(model_a) + len(data_a)) * target.size)
     return _write(out, target)
 
 
@@ -151,7 +157,13 @@ def optimizer_step(
     tensors = (param, grad, *slots)
     ready = [_ready(tensor, param.dtype) for tensor in tensors]
     kind = param.dtype.type
-    getattr(kernels, name)(*(x.reshape(-1) for x in ready), *(kind(x) for x in numbers))
+    kernel, settings = getattr(kernels, name), [kind(x) for x in numbers]
+    flat = [x.reshape(-1) for x in ready]
+
+    def elements(part: slice) -> None:
+        kernel(*(x[part] for x in flat), *settings)
+
+    in_pieces(elements, param.size, COST_OF_STEP * param.size)
     for tensor, copy in zip(tensors, ready, strict=True):
         if copy is not tensor and tensor is not grad:
             tensor[...] = copy

@@ -1,5 +1,9 @@
 """One seed, every random number on the CPU: a counter-based stream beside a NumPy generator."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -7,6 +11,8 @@ import numpy as np
 from paysage.errors import ConfigError
 
 _LENGTH = 2**64  # the counter wraps around here
+_GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_SPLIT = 0xD1B54A32D192ED03  # keeps the keys of parts apart from the words that are drawn
 _KIND = "cpu stream 1"
 
 
@@ -24,10 +30,28 @@ class Stream:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self.key = np.uint64(0)
-        self.counter = 0
-        self.generator: np.random.Generator
+        self._main: _Source
+        self._here = threading.local()
         self.seed(seed)
+
+    @property
+    def _source(self) -> "_Source":
+        return getattr(self._here, "source", None) or self._main
+
+    @property
+    def key(self) -> np.uint64:
+        """What the words of this stream are made of."""
+        return self._source.key
+
+    @property
+    def counter(self) -> int:
+        """Number of the next element."""
+        return self._source.counter
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """NumPy's generator, for what is not counter based."""
+        return self._source.generator
 
     def seed(self, seed: int | None = None) -> None:
         """Start anew.
@@ -41,15 +65,35 @@ class Stream:
             seed = _checked_seed(seed)
         # two children: the key must not be one of the words that the generator starts from
         for_counter, for_generator = np.random.SeedSequence(seed).spawn(2)
-        self.key = for_counter.generate_state(1, np.uint64)[0]
-        self.counter = 0
-        self.generator = np.random.Generator(np.random.SFC64(for_generator))
+        self._main = _Source(for_counter.generate_state(1, np.uint64)[0])
+        self._main.generator = np.random.Generator(np.random.SFC64(for_generator))
 
     def take(self, size: int) -> tuple[np.uint64, np.uint64]:
         """Reserve the next `size` numbers; gives the key and the number of the first one."""
-        first = np.uint64(self.counter)
-        self.counter = (self.counter + size) % _LENGTH
-        return self.key, first
+        source = self._source
+        first = np.uint64(source.counter)
+        source.counter = (source.counter + size) % _LENGTH
+        return source.key, first
+
+    def parts(self, number: int) -> list[AbstractContextManager[None]]:
+        """Context managers, one a task: what is drawn inside comes from a stream of its own.
+
+        What is drawn depends on where this stream is and on the task's position only, not on the
+        thread or the time at which the task runs.
+        """
+        source = self._source
+        base = _mixed(int(source.key) ^ _SPLIT, source.counter)
+        source.counter = (source.counter + 2) % _LENGTH  # the next split has another base
+        return [self._drawing_from(_Source(np.uint64(_mixed(base, i)))) for i in range(number)]
+
+    @contextmanager
+    def _drawing_from(self, source: "_Source") -> Iterator[None]:
+        before = getattr(self._here, "source", None)
+        self._here.source = source
+        try:
+            yield
+        finally:
+            self._here.source = before
 
     def uniform(self, shape: Any) -> np.ndarray:
         """Float32 numbers, uniform on (0, 1): multiples of 2^-24, and 2^-25 instead of 0."""
@@ -89,13 +133,35 @@ class Stream:
                 raise ValueError(f"it is of the kind {state['kind']!r}")
             bits = np.random.SFC64(0)
             bits.state = _from_json(state["generator"])
-            key, counter = np.uint64(state["key"]), int(state["counter"]) % _LENGTH
+            source = _Source(np.uint64(state["key"]), int(state["counter"]) % _LENGTH)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ConfigError(
                 f"expected a random state of the kind {_KIND!r}, got one that cannot be used: "
                 f"{error!r}"
             ) from error
-        self.key, self.counter, self.generator = key, counter, np.random.Generator(bits)
+        source.generator = np.random.Generator(bits)
+        self._main = source
+
+
+class _Source:
+    """A key, how many of its numbers were drawn, and a generator for what is not counter based."""
+
+    def __init__(self, key: np.uint64, counter: int = 0) -> None:
+        self.key = key
+        self.counter = counter
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        # made where it is needed: tens of microseconds, and most tasks draw by counter only
+        return np.random.Generator(np.random.SFC64(int(self.key)))
+
+
+def _mixed(key: int, number: int) -> int:
+    """Word `number` of a key, as in `kernels.fill_words`."""
+    z = (key + number * _GOLDEN) % _LENGTH
+    z = ((z ^ (z >> 30)) * _MIX_1) % _LENGTH
+    z = ((z ^ (z >> 27)) * _MIX_2) % _LENGTH
+    return z ^ (z >> 31)
 
 
 def _checked_seed(seed: Any) -> int:

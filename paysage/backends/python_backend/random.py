@@ -23,6 +23,10 @@ def set_random_state(state):
     stream.set_state(state)
 
 
+def separate_draws(number):
+    return stream.parts(number)
+
+
 def rand(shape):
     return stream.uniform(shape)
 

@@ -13,6 +13,7 @@ from paysage.backends.cpu import fused as cpu
 from paysage.backends.pytorch_backend import device, gpu
 from paysage.backends.pytorch_backend.random import stream
 from paysage.backends.pytorch_backend.tensor import CONTIGUOUS, Float, Tensor
+from paysage.threads import in_pieces
 
 
 def _array(x):
@@ -79,8 +80,13 @@ def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None):
         out = torch.empty(
             (model_a.shape[1], model_b.shape[1]), dtype=model_a.dtype, device=model_a.device
         )
-    out.addmm_(model_a.t(), model_b, beta=0, alpha=1 / len(model_a))
-    return out.addmm_(data_a.t(), data_b, alpha=-1 / len(data_a))
+
+    def columns(part):
+        mine = out[part].addmm_(model_a[:, part].t(), model_b, beta=0, alpha=1 / len(model_a))
+        mine.addmm_(data_a[:, part].t(), data_b, alpha=-1 / len(data_a))
+
+    in_pieces(columns, len(out), 0 if out.is_cuda else (len(model_a) + len(data_a)) * out.numel())
+    return out
 
 
 # ---------------------------------------------------------------------------- inverse temperatures

@@ -2,6 +2,8 @@
 
 # ruff: noqa: D103 - the contract documents these functions
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 
@@ -53,6 +55,13 @@ def set_random_state(state):
         raise ConfigError(
             f"expected a random state of the kind {_KIND!r}, got one that cannot be used: {error!r}"
         ) from error
+
+
+def separate_draws(number):
+    if device.current().type == "cpu":
+        return stream.parts(number)
+    # there, tasks are queued one after the other
+    return [nullcontext() for _ in range(number)]
 
 
 def rand(shape):

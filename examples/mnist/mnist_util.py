@@ -31,6 +31,8 @@ class Settings(NamedTuple):
     decay: float
     mcsteps: int
     l1: float = 0.0
+    noise: float = 0.0
+    """standard deviation of Gaussian visible units, black being 1 and white 0"""
 
 
 # the data
@@ -95,6 +97,12 @@ def some_images(data: batch.Batch, num: int) -> Any:
 
 
 # the training
+
+
+def set_bias(layer: Any, bias: float) -> None:
+    """Start the units of a layer at this bias, and its running mean at the mean it gives them."""
+    layer.params.loc[:] = bias
+    layer.reset_offset()
 
 
 @contextmanager
@@ -170,7 +178,7 @@ def show_reconstructions(
 
 
 def compute_fantasy_particles(
-    model: Any, num: int, num_steps: int, mean_field: bool = True
+    model: Any, num: int, num_steps: int = 1000, mean_field: bool = True
 ) -> np.ndarray:
     """Draw images from the model.
 
@@ -197,19 +205,21 @@ def compute_fantasy_particles(
     return np.array(be.to_numpy_array(state.get_visible()))
 
 
+def show_images(images: np.ndarray, to: Path, show_plot: bool = False) -> None:
+    """Draw images (n, pixels) from white at 0 to black at 1, ten a row."""
+    shape = _shape(images.shape[1])
+    _draw(plotting.image_grid, images, shape=shape, ncols=10, to=to, show_plot=show_plot)
+
+
 def show_fantasy_particles(
-    model: Any, out: Path, show_plot: bool = False, num: int = 50, num_steps: int = 1000
+    model: Any,
+    out: Path,
+    show_plot: bool = False,
+    num: int = 50,
+    draw: Callable[[Any, int], np.ndarray] = compute_fantasy_particles,
 ) -> None:
-    """Draw images that the model made up."""
-    fantasy = compute_fantasy_particles(model, num, num_steps)
-    _draw(
-        plotting.image_grid,
-        fantasy,
-        shape=_shape(fantasy.shape[1]),
-        ncols=10,
-        to=out / "fantasy_particles.png",
-        show_plot=show_plot,
-    )
+    """Draw images that the model made up, by `draw(model, num)`."""
+    show_images(draw(model, num), out / "fantasy_particles.png", show_plot)
 
 
 def show_weights(model: Any, out: Path, show_plot: bool = False, num: int = 50) -> None:
@@ -238,12 +248,17 @@ def weight_norm_histogram(model: Any, out: Path, show_plot: bool = False) -> Non
 
 
 def show_all(
-    model: Any, monitor: Any, data: batch.Batch, out: Path, show_plot: bool = False
+    model: Any,
+    monitor: Any,
+    data: batch.Batch,
+    out: Path,
+    show_plot: bool = False,
+    draw: Callable[[Any, int], np.ndarray] = compute_fantasy_particles,
 ) -> None:
-    """The table of metrics and all pictures of a trained model."""
+    """The table of metrics and all pictures of a trained model; `draw` makes images of it."""
     show_metrics(monitor, out, show_plot)
     show_reconstructions(model, data, out, show_plot)
-    show_fantasy_particles(model, out, show_plot)
+    show_fantasy_particles(model, out, show_plot, draw=draw)
     show_weights(model, out, show_plot)
     weight_norm_histogram(model, out, show_plot)
 

@@ -15,7 +15,13 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn, which has the digits, is not installed")
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "mnist"
-SCRIPTS = ("mnist_rbm", "mnist_hopfield", "mnist_dbm_layerwise")
+SCRIPTS = (
+    "mnist_rbm",
+    "mnist_rbm_onehot",
+    "mnist_grbm",
+    "mnist_hopfield",
+    "mnist_dbm_layerwise",
+)
 PICTURES = {
     "fantasy_particles.png",
     "metrics.png",
@@ -23,7 +29,13 @@ PICTURES = {
     "weight_norms.png",
     "weights.png",
 }
+MORE_PICTURES = {"mnist_rbm_onehot": {"templates.png"}}
 PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def pictures_of(name):
+    """The names of the pictures that a script leaves."""
+    return PICTURES | MORE_PICTURES.get(name, set())
 
 
 @pytest.fixture
@@ -53,13 +65,14 @@ def test_script_trains_and_draws(script, tmp_path, capsys, name):
     assert len(monitor.memory) == 1
     assert all(map(math.isfinite, monitor.memory[0].values()))
     pictures = list((tmp_path / "new" / name).iterdir())
-    assert {path.name for path in pictures} == PICTURES
+    expected = pictures_of(name)
+    assert {path.name for path in pictures} == expected
     assert all(path.read_bytes().startswith(PNG) for path in pictures)
     lines = capsys.readouterr().out.splitlines()
     assert "Before training:" in lines
     assert "End of epoch 1: " in lines
-    assert lines[-len(PICTURES) - 9].split() == ["metric", "epoch", "1", "epoch", "1"]
-    assert [line.split()[0] for line in lines[-len(PICTURES) :]] == ["wrote"] * len(PICTURES)
+    assert lines[-len(expected) - 9].split() == ["metric", "epoch", "1", "epoch", "1"]
+    assert [line.split()[0] for line in lines[-len(expected) :]] == ["wrote"] * len(expected)
 
 
 def test_table_shows_first_and_last_epoch(util, tmp_path, capsys):
@@ -90,6 +103,47 @@ def test_fantasy_particles_are_probabilities_or_draws(util):
     assert means.shape == draws.shape == (6, 9)
     assert np.all((means > 0) & (means < 1))
     assert set(np.unique(draws)) <= {0.0, 1.0}
+
+
+def test_samples_of_the_onehot_machine_are_exact(script):
+    from paysage.layers import BernoulliLayer, OneHotLayer
+    from paysage.models import BoltzmannMachine
+    from paysage.testing import ExactMachine
+
+    model = BoltzmannMachine([BernoulliLayer(4), OneHotLayer(3)])
+    model.layers[0].params.loc[:] = be.randn((4,))
+    model.layers[1].params.loc[:] = be.randn((3,))
+    model.connections[0].weights.params.matrix[:] = 2 * be.randn((4, 3))
+    exact = ExactMachine(model)
+    num = 20_000
+    images, means = script("mnist_rbm_onehot").draw(model, num)
+    for row in np.eye(3):
+        wanted = exact.probabilities[np.all(be.to_numpy_array(exact.states[1]) == row, axis=1)]
+        got = be.to_numpy_array(means)[:, row == 1].mean()
+        assert abs(got - wanted.sum()) < 4 * (0.25 / num) ** 0.5
+    on = exact.expectation(be.to_numpy_array(exact.states[0]))
+    assert np.all(abs(be.to_numpy_array(images).mean(axis=0) - on) < 4 * (0.25 / num) ** 0.5)
+
+
+def test_templates_start_at_images_and_are_equally_probable(script):
+    from paysage.layers import BernoulliLayer, OneHotLayer
+    from paysage.models import BoltzmannMachine
+
+    onehot = script("mnist_rbm_onehot")
+    images = be.float_tensor(np.eye(5)[:4])
+    model = BoltzmannMachine([BernoulliLayer(5), OneHotLayer(3)])
+    onehot.start_at_images(model, images)
+    # pixels start at the mean 1/2
+    assert np.allclose(onehot.templates(model), 0.25 + 0.5 * np.eye(5)[:3], atol=1e-6)
+    _, means = onehot.draw(model, 4000)
+    assert np.allclose(be.to_numpy_array(means).mean(axis=0), 1 / 3, atol=4 * (0.25 / 4000) ** 0.5)
+
+
+def test_gaussian_pixels_keep_their_noise(script, tmp_path):
+    module = script("mnist_grbm")
+    model, _ = module.run(num_epochs=1, data="digits", out=tmp_path, verbose=False)
+    log_var = be.to_numpy_array(model.layers[0].params.log_var)
+    assert np.allclose(log_var, 2 * math.log(module.SETTINGS["digits"].noise), atol=1e-6)
 
 
 @pytest.mark.backend_free
@@ -163,7 +217,7 @@ def test_ctrl_c_ends_the_training_and_the_pictures_are_drawn(
     monkeypatch.setattr(optimizers.ADAM, "update", interrupted)
     module.run(num_epochs=1, data="digits", out=tmp_path)
     assert "interrupted: going on" in capsys.readouterr().out
-    assert {path.name for path in tmp_path.iterdir()} == PICTURES - {"metrics.png"}
+    assert {path.name for path in tmp_path.iterdir()} == pictures_of(name) - {"metrics.png"}
 
 
 @pytest.mark.backend_free

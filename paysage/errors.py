@@ -29,6 +29,20 @@ class DivergenceError(PaysageError, ArithmeticError):
     """Training produced a parameter or a metric that is NaN or infinite."""
 
 
+class ConformanceError(PaysageError, AssertionError):
+    """A layer breaks one of the promises that ``paysage.testing.check_layer`` looks at.
+
+    Attributes
+    ----------
+    promise : str
+        Name of the first promise that is broken.
+    """
+
+    def __init__(self, message: str, promise: str) -> None:
+        super().__init__(message)
+        self.promise = promise
+
+
 class MissingDependencyError(PaysageError, ImportError):
     """An optional package is needed and not installed."""
 

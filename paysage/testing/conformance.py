@@ -23,26 +23,24 @@ def check_layer(
 
     The promises, in the order in which they are checked:
 
-    ================  ============================================================================
-    ``hooks``         every hook is defined; parameters are new Float tensors for each layer
-    ``shapes``        each hook gives finite Float tensors of the shapes in ``Layer``'s table
-    ``inputs``        field and units are not changed; ``out`` may be the field, and whether it is
-                      given or not makes no difference to the result
-    ``beta``          None is one; a number, and a tensor (B, 1), apply to the rows they belong to
-    ``states``        what is drawn is in ``support``, and one of ``all_states()`` if listed
-    ``enumeration``   if states are listed: ``log_partition`` is the logarithm of their sum
-    ``derivative``    the derivative of ``log_partition`` by the field is beta times the rescaled
-                      ``mean``
-    ``mode``          no state, listed or drawn, has a lower energy than the ``mode``
-    ``sample``        draws have the ``mean``, and the law of which ``log_partition`` is the sum
-    ``stationarity``  if states are listed: sweeps of a small machine with a Bernoulli layer leave
-                      its exact distribution alone
-    ``gradient``      ``energy_gradient`` is the derivative of energy - connected · field by each
-                      parameter, also of a centered layer
-    ``config``        ``get_config`` is JSON, and makes the same layer, with its options
-    ``save``          a layer from a file is the same to the last bit, and acts the same
-    ``marginal``      ``fit_marginal`` gives the isolated layer the mean it is asked for
-    ================  ============================================================================
+    * ``hooks``: every hook is defined; parameters are new Float tensors for each layer
+    * ``shapes``: each hook gives finite Float tensors of the shapes in ``Layer``'s table
+    * ``inputs``: field and units are not changed; ``out`` may be the field, and whether it is given
+      or not makes no difference to the result
+    * ``beta``: None is one; a number, and a tensor (B, 1), apply to the rows they belong to
+    * ``states``: what is drawn is in ``support``, and one of ``all_states()`` if listed
+    * ``enumeration``: if states are listed: ``log_partition`` is the logarithm of their sum
+    * ``derivative``: the derivative of ``log_partition`` by the field is beta times the rescaled
+      ``mean``
+    * ``mode``: no state, listed or drawn, has a lower energy than the ``mode``
+    * ``sample``: draws have the ``mean``, and the law of which ``log_partition`` is the sum
+    * ``stationarity``: if states are listed: sweeps of a small machine with a Bernoulli layer leave
+      its exact distribution alone
+    * ``gradient``: ``energy_gradient`` is the derivative of energy - connected · field by each
+      parameter, also of a centered layer
+    * ``config``: ``get_config`` is JSON, and makes the same layer, with its options
+    * ``save``: a layer from a file is the same to the last bit, and acts the same
+    * ``marginal``: ``fit_marginal`` gives the isolated layer the mean it is asked for
 
     Tolerances come from single precision and, where something is drawn, from the Monte-Carlo
     error: five and a half standard errors, one false alarm in 2·10⁷ comparisons of a fixed seed.

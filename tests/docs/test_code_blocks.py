@@ -68,8 +68,8 @@ def run(block, page, namespace):
 
 
 def without_numbers(text):
-    """The lines of a text, with # in the place of every number."""
-    return [NUMBER.sub("#", line).rstrip() for line in text.strip().splitlines()]
+    """The lines of a text, with # in the place of every number, and without spaces."""
+    return ["".join(NUMBER.sub("#", line).split()) for line in text.strip().splitlines()]
 
 
 def check_page(markdown, page):

@@ -83,10 +83,15 @@ def side_by_side(*tasks: Callable[[], Any]) -> list[Any]:
     list
         What each of them returned.
     """
-    helpers = min(len(tasks), os.cpu_count() or 1, MAX_THREADS) - 1
-    if not _limited or helpers < 1 or getattr(_here, "working", False):
+    if len(tasks) < 2 or working():
         return [task() for task in tasks]
-    return _Round(tasks).results(helpers)
+    threads = min(len(tasks), os.cpu_count() or 1, MAX_THREADS) if _limited else 1
+    return _Round(tasks).results(threads - 1)
+
+
+def working() -> bool:
+    """Whether this code is part of a task that may have others beside it."""
+    return getattr(_here, "working", False)
 
 
 class _Round:
@@ -160,13 +165,24 @@ def pieces(size: int, operations: float) -> list[slice]:
     """
     number = 1 if operations < WORTH_CUTTING else 2 if operations < WORTH_QUARTERS else MAX_THREADS
     number = max(1, min(number, size // MIN_PIECE))
+    return _cut(size, number)
+
+
+@functools.lru_cache
+def _cut(size: int, number: int) -> list[slice]:
     bounds = [size * k // number for k in range(number + 1)]
     return [slice(low, high) for low, high in itertools.pairwise(bounds)]
 
 
 def in_pieces(work: Callable[[slice], Any], size: int, operations: float) -> None:
-    """Call a function, which draws nothing, for all `pieces` of a range side by side."""
-    side_by_side(*(partial(work, part) for part in pieces(size, operations)))
+    """Call a function, which draws nothing, for all `pieces` of a range side by side.
+
+    Within a task that runs beside others already there is one piece.
+    """
+    if operations < WORTH_CUTTING or working():
+        work(slice(0, size))
+    else:
+        side_by_side(*(partial(work, part) for part in pieces(size, operations)))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from paysage import backends as be
 from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Layer, Weights, weights_from_config
-from paysage.threads import in_pieces
+from paysage.threads import MIN_PIECE, in_pieces
 
 
 @dataclass
@@ -72,9 +72,9 @@ class Link(NamedTuple):
 
 def _product(a: Any, b: Any, out: Any) -> Any:
     """be.dot(a, b, out=out); in pieces if there are many rows to write, and no GPU."""
-    if out is None or be.get_backend().processor != "cpu":
+    rows = len(a)
+    if out is None or rows < 2 * MIN_PIECE or be.get_backend().processor != "cpu":
         return be.dot(a, b, out=out)
-    rows = be.shape(a)[0]
 
     def some(part: slice) -> None:
         be.dot(a[part], b, out=out[part])

@@ -21,6 +21,7 @@ from paysage.errors import ConfigError
 from paysage.layers.bernoulli import BernoulliLayer
 from paysage.layers.gaussian import GaussianLayer
 from paysage.layers.layer import Layer
+from paysage.layers.onehot import OneHotLayer
 
 Tensor = Any
 
@@ -137,6 +138,28 @@ class GaussianTAP(TAPUnits, layer_type=GaussianLayer):
         slope = be.mean(by_variance * self._variance(beta) * be.ones_like(means), axis=0)
         zero = self.layer.zero_gradient()
         return zero._replace(log_var=zero.log_var - 0.5 - slope)
+
+
+class OneHotTAP(TAPUnits, layer_type=OneHotLayer):
+    """One categorical variable: its means are the weights of its states."""
+
+    exclusive = True
+
+    def field(self, means: Tensor, beta: float) -> Tensor:
+        return be.log(means) / beta - self.layer.params.loc
+
+    def cumulants(self, means: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+        return means, means
+
+    def slopes(self, means: Tensor, beta: float) -> tuple[Any, Any]:
+        return 1.0, 1.0
+
+    def free_energy(self, means: Tensor, beta: float) -> Tensor:
+        return beta * self.layer.energy(means) + be.tsum(_x_log_x(means), axis=1)
+
+    def inside(self, means: Tensor) -> Tensor:
+        means = be.clip(means, MARGIN)
+        return means / be.tsum(means, axis=1, keepdims=True)
 
 
 def _x_log_x(x: Tensor) -> Tensor:

@@ -161,7 +161,10 @@ class GibbsFreeEnergy:
         return Evaluation(value, fields)
 
     def mean_gradient(self, state: State) -> list[Tensor]:
-        """Derivatives of the value by the means of the units, (B, n) a layer."""
+        """Derivatives of the value by the means of the units, (B, n) a layer.
+
+        Of a layer with one unit on at a time they hold along changes that keep the sum of means.
+        """
         gaps = self._gaps(state, self.evaluate(state))
         return [u.layer.rescaled(gap) for u, gap in zip(self.units, gaps, strict=True)]
 
@@ -173,7 +176,10 @@ class GibbsFreeEnergy:
         """
         result = []
         for u, means, gap in zip(self.units, state, self._gaps(state, found), strict=True):
-            seen = be.sqrt(u.cumulants(means, self.beta)[0])
+            variance, _ = u.cumulants(means, self.beta)
+            if u.exclusive:  # the means keep their sum: a part common to all is no direction
+                gap = gap - be.tsum(variance * gap, axis=1, keepdims=True)
+            seen = be.sqrt(variance)
             result.append((seen / u.layer.rescaled(be.ones_like(means)), seen * gap))
         return result
 

@@ -15,7 +15,11 @@ from paysage.testing import ExactMachine
 
 WAYS = [{"use_GD": True}, {"use_GD": False}]
 RBM = {"BB": lambda: build("BB", (8, 6), scale=1.0), "BG": lambda: pair("BG", center=True)}
-MACHINES = {**RBM, "skip": lambda: skip(center=True, scale=0.5)}
+MACHINES = {
+    **RBM,
+    "OB": lambda: build("OB", (8, 6), center=True),
+    "skip": lambda: skip(center=True, scale=0.5),
+}
 
 
 def residual(model, state, order=2):

@@ -4,9 +4,11 @@ from paysage.fit.layerwise import LayerwisePretrain
 from paysage.fit.methods import cd, contrastive_divergence, pcd, persistent_contrastive_divergence
 from paysage.fit.phases import Phases
 from paysage.fit.sgd import SGD, StochasticGradientDescent
+from paysage.fit.tap import TAP
 
 __all__ = [
     "SGD",
+    "TAP",
     "LayerwisePretrain",
     "Phases",
     "StochasticGradientDescent",

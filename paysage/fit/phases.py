@@ -82,6 +82,11 @@ class Phases:
         self._run(tasks)
         return state
 
+    def layers_at_means(self) -> range:
+        """Layers that the positive state holds at conditional means, not as drawn."""
+        layers = len(self.model.layers)
+        return range(1 if self._hook == "mean" else layers - 1, layers)
+
     def negative_state(self) -> State:
         """Move the chains on; the last layer at its mean, the others as drawn.
 

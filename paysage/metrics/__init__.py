@@ -12,6 +12,7 @@ from paysage.metrics.frechet import FrechetScore
 from paysage.metrics.monitor import ProgressMonitor, default_metrics
 from paysage.metrics.pseudo_likelihood import PseudoLikelihood
 from paysage.metrics.reconstruction import ReconstructionError
+from paysage.metrics.tap import TAPFreeEnergy, TAPLogLikelihood
 from paysage.metrics.weights import WeightSparsity, WeightSquare
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "PseudoLikelihood",
     "ReconstructionError",
     "ReverseKLDivergence",
+    "TAPFreeEnergy",
+    "TAPLogLikelihood",
     "WeightSparsity",
     "WeightSquare",
     "default_metrics",

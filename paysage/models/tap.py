@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paysage import backends as be
 from paysage.errors import ConfigError, ShapeError
+from paysage.layers import Layer
 from paysage.layers.tap import TAPUnits, tap_units
 from paysage.models.gradient import ModelGradient
 from paysage.models.state import State
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 Tensor = Any
 
 ORDERS = (1, 2, 3)
+
+
+def check_order(order: Any) -> None:
+    """Raise a ConfigError unless the expansion is known to this order."""
+    if order not in ORDERS:
+        raise ConfigError(f"order must be one of {ORDERS}, got {order!r}")
 
 
 class StateTAP(State):
@@ -48,10 +55,11 @@ class StateTAP(State):
 
     @classmethod
     def from_model(cls, batch_size: int, model: BoltzmannMachine) -> StateTAP:
-        """Random means: those of each layer alone in a standard normal field."""
-        fields = [be.randn((batch_size, layer.num_units)) for layer in model.layers]
-        pairs = zip(model.layers, fields, strict=True)
-        return cls(tap_units(layer).inside(layer.mean(field)) for layer, field in pairs)
+        """Random means: uniform over the support of the units.
+
+        Units without a support get the means of their layer alone in a standard normal field.
+        """
+        return cls(_random_means(layer, batch_size) for layer in model.layers)
 
     @classmethod
     def from_visible(cls, visible: Tensor, model: BoltzmannMachine) -> StateTAP:
@@ -67,6 +75,14 @@ class StateTAP(State):
             pairs = zip(model.layers, copies, strict=True)
             copies = [tap_units(layer).inside(units) for layer, units in pairs]
         return cls(copies)
+
+
+def _random_means(layer: Layer, rows: int) -> Tensor:
+    shape = (rows, layer.num_units)
+    if layer.support is None:
+        return layer.mean(be.randn(shape))
+    low, high = layer.support
+    return tap_units(layer).inside(low + (high - low) * be.rand(shape))
 
 
 class Evaluation(NamedTuple):
@@ -99,8 +115,7 @@ class GibbsFreeEnergy:
     """
 
     def __init__(self, model: BoltzmannMachine, order: int = 2, beta: float = 1.0) -> None:
-        if order not in ORDERS:
-            raise ConfigError(f"order must be one of {ORDERS}, got {order!r}")
+        check_order(order)
         if not float(beta) > 0:
             raise ConfigError(f"beta must be greater than zero, got {beta!r}")
         self.model, self.order, self.beta = model, int(order), float(beta)

@@ -251,13 +251,17 @@ def test_single_precision_agrees_with_double():
 # states
 
 
-def test_random_means_lie_inside_the_support_and_differ():
-    model = build("BG", (5, 4))
-    model.layers[0].params.loc[:] = 40.0  # rounds to one in single precision
-    state = StateTAP.from_model(3, model)
-    assert [tuple(be.shape(m)) for m in state] == [(3, 5), (3, 4)]
-    assert float(be.tmax(state[0])) < 1
-    assert len({float(x) for x in be.flatten(state[1])}) == 12
+def test_random_means_fill_the_support_and_stay_inside():
+    model = build("BGO", (50, 40, 5))
+    state = StateTAP.from_model(30, model)
+    assert [tuple(be.shape(m)) for m in state] == [(30, 50), (30, 40), (30, 5)]
+    coins, normal, categories = (array(m) for m in state)
+    # 1500 uniform numbers: mean 1/2, deviation of the mean 0.0075
+    assert 0 < coins.min() < 0.01 and 0.99 < coins.max() < 1
+    assert abs(coins.mean() - 0.5) < 5 * 0.0075
+    assert (normal - array(model.layers[1].params.loc)).std() == pytest.approx(1.0, abs=0.1)
+    assert categories.min() > 0
+    np.testing.assert_allclose(categories.sum(axis=1), 1.0, rtol=1e-6)
 
 
 def test_means_from_data_lie_inside_the_support():

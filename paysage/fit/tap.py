@@ -1,0 +1,135 @@
+"""Training by extended mean field: the model's phase is a free energy, no chain is run."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from paysage import backends as be
+from paysage.fit.checks import check_whole
+from paysage.fit.phases import Phases
+from paysage.layers.tap import tap_units
+from paysage.models import BoltzmannMachine, ModelGradient, State, StateTAP
+from paysage.models.tap import GibbsFreeEnergy, check_order
+from paysage.models.tap_descent import Minimizer, TAPReport, warn_unconverged
+
+Tensor = Any
+
+
+class TAP:
+    """Training with -log Z replaced by its expansion (Gabrié, Tramel & Krzakala 2015).
+
+    ``trainer.train(optimizer, n, method=fit.TAP(...).tap_update)``. The means of the model are
+    found anew in each step, starting from those of the step before; the data's phase is that of
+    ``fit.pcd``. Samples of the means may sit at different stationary points, whose gradients are
+    averaged. A search that does not converge is no error: the first one of a training is logged
+    as a warning, ``report`` tells of the last.
+
+    Parameters
+    ----------
+    use_GD, init_lr, tolerance, max_iters, ratchet, decrease_on_neg, mean_weight, \
+mean_square_weight, damping
+        See ``models.tap_descent.Minimizer``. ``use_GD=False`` is the self-consistent iteration.
+    order : 1, 2 or 3
+        Of the expansion in the couplings.
+    num_samples : int
+        Number of means that are kept, with random starts of their own.
+
+    Attributes
+    ----------
+    report : TAPReport or None
+        How the last search ended.
+    unconverged : int
+        Searches that have not converged, of this model.
+    """
+
+    def __init__(
+        self,
+        use_GD: bool = True,
+        init_lr: float = 0.1,
+        tolerance: float = 0.01,
+        max_iters: int = 25,
+        ratchet: bool = False,
+        decrease_on_neg: float = 0.9,
+        mean_weight: float = 0.9,
+        mean_square_weight: float = 0.999,
+        *,
+        order: int = 2,
+        num_samples: int = 10,
+        damping: float = 0.5,
+    ) -> None:
+        check_whole(num_samples=(num_samples, 1))
+        check_order(order)
+        self.rule = Minimizer(
+            use_GD,
+            init_lr,
+            tolerance,
+            max_iters,
+            ratchet,
+            decrease_on_neg,
+            mean_weight,
+            mean_square_weight,
+            damping,
+        )
+        self.order = order
+        self.num_samples = num_samples
+        self.report: TAPReport | None = None
+        self.unconverged = 0
+        self._state: StateTAP | None = None
+        self._model: Callable[[], Any] = lambda: None
+
+    def tap_update(self, visible: Tensor, phases: Phases) -> ModelGradient:
+        """The gradient of a minibatch (B, V): ⟨∂E/∂θ⟩_data - ∂G/∂θ, plus penalties."""
+        model = phases.model
+        energy = GibbsFreeEnergy(model, self.order)
+        gradient = energy.parameter_gradient(self.model_state(energy))
+        data = phases.positive_state(visible)
+        phases.data = data
+        _subtract_from(gradient, model, data, phases.layers_at_means())
+        return gradient
+
+    def model_state(self, energy: GibbsFreeEnergy) -> StateTAP:
+        """Means of the model, found from where they were; what is kept belongs to one model."""
+        model = energy.model
+        if self._model() is not model:
+            self._model = weakref.ref(model)
+            self._state, self.unconverged = None, 0
+        if self._state is None or not all(map(be.is_finite_all, self._state)):
+            self._state = StateTAP.from_model(self.num_samples, model)
+        self._state, self.report = self.rule.run(energy, self._state)
+        if not self.report.converged:
+            self.unconverged += 1
+            if self.unconverged == 1:
+                warn_unconverged(self.report, self.rule.tolerance)
+        return self._state
+
+
+def _subtract_from(
+    gradient: ModelGradient, model: BoltzmannMachine, data: State, at_means: range
+) -> None:
+    """Replace the model's part by ⟨∂E/∂θ⟩_data minus it, plus penalties, in place.
+
+    Parameters
+    ----------
+    at_means : range
+        Layers that hold conditional means, so that the spread of their units is to be added.
+    """
+    rows = data.batch_size()
+    seen = [layer.connected(u) for layer, u in zip(model.layers, data, strict=True)]
+    for i, (layer, part) in enumerate(zip(model.layers, gradient.layers, strict=True)):
+        field = model.sweeps.field(data, i) if layer.gradient_needs_field else None
+        terms = [layer.energy_gradient(data[i], field)]
+        if i in at_means:
+            terms.append(tap_units(layer).spread_gradient(data[i], 0.0, 0.0, 1.0))
+        _replace(layer, part, terms)
+    for c, part in zip(model.connections, gradient.weights, strict=True):
+        pull = be.batch_outer(seen[c.target_index], seen[c.domain_index]) / rows
+        _replace(c.weights, part, [[-pull]])
+
+
+def _replace(owner: Any, part: Any, terms: list[Any]) -> None:
+    for k, (name, leaf) in enumerate(zip(owner.params._fields, part, strict=True)):
+        total = sum(term[k] for term in terms) - leaf
+        leaf[:] = 0.0 if name in owner.fixed_params else total
+    owner.add_penalty_gradients_(part)

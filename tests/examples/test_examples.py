@@ -20,6 +20,7 @@ SCRIPTS = (
     "mnist_rbm_onehot",
     "mnist_grbm",
     "mnist_hopfield",
+    "mnist_dbm",
     "mnist_dbm_layerwise",
 )
 PICTURES = {

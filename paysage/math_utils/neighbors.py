@@ -146,11 +146,15 @@ def _origin(*tables: Tensor) -> Tensor:
     """A point near the mean of all rows, (d,), of few bits; see above."""
     share = 1 / len(tables)
     middle = sum(share * be.mean(table, axis=0) for table in tables)
-    variance = sum(share * be.item(be.mean(be.var(table, axis=0))) for table in tables)
+    variance = sum(share * _mean_square(table - middle) for table in tables)
     if not 0 < variance < math.inf:  # one point, or numbers that no distance can be told of
         return middle
     step = 2.0 ** math.floor(0.5 * math.log2(variance))
     return step * be.tround(middle / step)
+
+
+def _mean_square(x: Tensor) -> float:
+    return be.item(be.norm(x)) ** 2 / max(1, be.num_elements(x))
 
 
 def _check_neighbors(shape: tuple[Any, ...], k: int, exclude_self: bool) -> None:

@@ -18,8 +18,6 @@ from paysage.storage import hdf5_lock
 from paysage.storage.opening import open_source
 
 GIB = 2**30
-# the pieces of a bucket, the bucket, its permuted copy, and the copy that pandas writes from
-WORKING_COPIES = 4
 # files that a table is dealt into; more would take for ever
 MOST_BUCKETS = 4096
 
@@ -196,8 +194,10 @@ def _taken(rows: Any, places: np.ndarray) -> Any:
 
 
 def _sizes(tables: Any) -> list[tuple[str, int, float]]:
-    """Key, rows and bytes of a row of each table."""
-    return [(key, tables.num_rows(key), tables.row_bytes(key)) for key in tables.names()]
+    """Key, rows and bytes to work with for a row of each table."""
+    return [
+        (key, tables.num_rows(key), tables.copies * tables.row_bytes(key)) for key in tables.names()
+    ]
 
 
 def _plans(sizes: list[tuple[str, int, float]], allowed_bytes: float) -> list[_Plan]:
@@ -205,7 +205,7 @@ def _plans(sizes: list[tuple[str, int, float]], allowed_bytes: float) -> list[_P
     plans = []
     for num_rows in dict.fromkeys(rows for _, rows, _ in sizes):
         keys = [key for key, rows, _ in sizes if rows == num_rows]
-        row_bytes = WORKING_COPIES * max(width for _, rows, width in sizes if rows == num_rows)
+        row_bytes = max(width for _, rows, width in sizes if rows == num_rows)
         num_buckets = max(1, math.ceil(num_rows * row_bytes / allowed_bytes))
         if num_buckets > MOST_BUCKETS:
             needed = num_rows * row_bytes / MOST_BUCKETS / GIB

@@ -2,7 +2,8 @@
 
 `PandasTables` are the frames and series that pandas wrote, `PlainTables` all other datasets. Both
 have `names()`, `num_rows(key)`, `row_bytes(key)` and `select(key, start, stop)` of the file that is
-read, and `write(key, rows, in_pieces)`, which puts rows after those that were written before.
+read, `write(key, rows, in_pieces)`, which puts rows after those that were written before, and
+`copies`, the number of times that a bucket of rows may be in memory while it is shuffled.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ def pandas_store(path: Path, mode: Any, **options: Any) -> Iterator[Any]:
 
 class PandasTables:
     """The DataFrames and Series of a file."""
+
+    #: the pieces, the bucket, its permuted copy, the copies that pandas writes from; the rest is
+    #: what the memory allocator keeps, as measured by benchmarks/streaming_memory.py
+    copies = 12
 
     def __init__(self, source: Any, target: Any = None) -> None:
         self.source, self.target = source, target
@@ -132,6 +137,9 @@ def _check(raw: _File) -> None:
 
 class PlainTables:
     """The datasets of a file that are not of a pandas table, nor of a model that was saved."""
+
+    #: the pieces, the bucket, its permuted copy, and what the memory allocator keeps
+    copies = 5
 
     def __init__(self, source: Any, target: Any = None, raw: _File | None = None, level: int = 0):
         self.source, self.target, self.raw, self.level = source, target, raw, level

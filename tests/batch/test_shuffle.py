@@ -12,8 +12,8 @@ from paysage.errors import ConfigError, StorageError
 pytestmark = pytest.mark.backend_free
 
 ROWS = 500
-# 500 rows of 6 uint8 and an index of 8 bytes, four copies: 28 kB, so about seven buckets
-FEW_BYTES = 4000 / 2**30
+# 500 rows of 6 uint8 and an index of 8 bytes, twelve copies: 84 kB, so about seven buckets
+FEW_BYTES = 12000 / 2**30
 
 
 @pytest.fixture

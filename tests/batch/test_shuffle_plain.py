@@ -17,8 +17,8 @@ from paysage.errors import StorageError
 pytestmark = pytest.mark.backend_free
 
 ROWS = 500
-# 500 rows of 64 bytes and more, four copies: 128 kB, so eight buckets and more
-FEW_BYTES = 16000 / 2**30
+# 500 rows of 64 bytes and more, five copies: 160 kB, so eight buckets and more
+FEW_BYTES = 20000 / 2**30
 
 
 def images():

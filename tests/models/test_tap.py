@@ -131,6 +131,21 @@ def test_one_categorical_variable_and_normal_ones_need_no_more_than_the_second_o
     assert float(energy.value(state)[0]) == pytest.approx(-twin(model).log_sum(), abs=1e-10)
 
 
+def test_the_coefficient_written_with_one_half_minus_the_mean_is_two_thirds():
+    """Published as two thirds, and disputed by a factor of two."""
+    ratios = []
+    for epsilon in (0.01, 0.005):
+        model = with_couplings("BB", epsilon)
+        _, state = settled(model, 3)
+        value = float(GibbsFreeEnergy(model, 2).value(state)[0])
+        a, b = (array(m)[0] for m in state)
+        left, right = a * (1 - a) * (0.5 - a), b * (1 - b) * (0.5 - b)
+        term = left @ array(model.connections[0].weights.W()) ** 3 @ right
+        ratios.append((value + twin(model).log_sum()) / term)
+    # the next order is linear in the couplings: taken away by extrapolation
+    assert 2 * ratios[1] - ratios[0] == pytest.approx(2 / 3, abs=0.005)
+
+
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("name", ["BB centered", "BG", "OB", "triangle BGB"])
 def test_stationary_means_approach_the_exact_ones(name, order):

@@ -1,0 +1,238 @@
+"""Annealed importance sampling of the partition function, in both directions."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from paysage import backends as be
+from paysage.errors import ConfigError
+from paysage.likelihood import schedules
+from paysage.likelihood.bennett import bennett_ratio
+from paysage.likelihood.halves import Halves, base_of, two_halves
+from paysage.math_utils import MeanVarianceArrayCalculator
+from paysage.models import BoltzmannMachine, State
+from paysage.threads import threads_for
+
+Tensor = Any
+
+#: standard errors on either side of an estimate in its interval
+SIGMAS = 3.0
+
+#: nats by which the two directions may differ without a warning
+CLOSED = 0.3
+
+
+class LikelihoodWarning(UserWarning):
+    """An estimate of a likelihood that should not be believed as it is."""
+
+
+class Estimate(NamedTuple):
+    """An estimate of the logarithm of the partition function."""
+
+    log_partition: float
+    low: float
+    """three standard errors below, minus infinity where the chains disagree too much"""
+    high: float
+    effective_sample_size: float
+    """number of equally weighted chains that would be worth as much"""
+    increments: np.ndarray
+    """of the log weights, (steps, num_chains)"""
+
+    @property
+    def log_weights(self) -> np.ndarray:
+        """Logarithms of the importance weights of the chains, (num_chains,)."""
+        return self.increments.sum(axis=0)
+
+
+@dataclass(frozen=True)
+class Sandwich:
+    """Estimates from both directions; on average they lie on either side of the truth."""
+
+    lower: Estimate
+    """from independent units to the model: too low on average"""
+    upper: Estimate
+    """from the model to independent units: too high on average, if its start is a sample"""
+    log_partition: float
+    """from both, by Bennett's acceptance ratio between neighbouring temperatures"""
+
+    @property
+    def gap(self) -> float:
+        """Nats between the two estimates."""
+        return self.upper.log_partition - self.lower.log_partition
+
+
+class AIS:
+    """Annealed importance sampling (Neal 2001; Salakhutdinov & Murray 2008).
+
+    Chains go from independent layers, whose visible units have the means of data, to the model,
+    along a path that turns the couplings on. One half of the layers is drawn, the other one is
+    summed out of the weights, for machines of any depth whose graph has two halves.
+
+    Parameters
+    ----------
+    model : BoltzmannMachine
+    num_chains : int
+    betas : int or array, optional
+        Number of steps of ``schedules.three_pieces`` (14,500 by default), or values from 0 to 1.
+    base : Batch or tensor (B, V), optional
+        Data whose means the independent visible units have; by default they keep the model's
+        biases.
+
+    Raises
+    ------
+    ConfigError
+        If a setting cannot be used, or the graph has a ring of an odd number of layers.
+    """
+
+    def __init__(
+        self,
+        model: BoltzmannMachine,
+        num_chains: int = 100,
+        betas: Any = 14_500,
+        base: Any = None,
+    ) -> None:
+        if not hasattr(num_chains, "__index__") or num_chains < 2:
+            raise ConfigError(f"num_chains must be a whole number, at least 2, got {num_chains!r}")
+        self.model = model
+        self.num_chains = int(num_chains)
+        self.betas = schedules.checked(betas)
+        fields = None if base is None else base_of(model, _moments_of(base))
+        self.halves = Halves(model, _visible_is_smaller(model), fields)
+
+    def adapt(self, pilot_chains: int = 20, pilot_steps: int = 1000) -> AIS:
+        """Space the inverse temperatures by the spread of a pilot run's weights; gives itself."""
+        pilot = AIS.__new__(AIS)
+        pilot.__dict__.update(self.__dict__)
+        pilot.num_chains, pilot.betas = int(pilot_chains), schedules.uniform(pilot_steps)
+        found = pilot.run()
+        self.betas = schedules.respaced(pilot.betas, found.increments, len(self.betas) - 1)
+        return self
+
+    def run(self, verbose: bool = False) -> Estimate:
+        """Estimate from independent units to the model; too low on average (Jensen).
+
+        Parameters
+        ----------
+        verbose : bool
+            Show a progress bar where standard error is a terminal.
+        """
+        increments = self._anneal(
+            self.halves.draw_base(self.num_chains), self.betas, _bar(verbose, "AIS")
+        )
+        return _estimate(increments, self.halves.log_partition_of_base(), 1.0)
+
+    def run_back(self, start: State, verbose: bool = False) -> Estimate:
+        """Estimate from the model to independent units; too high on average.
+
+        Parameters
+        ----------
+        start : State
+            Samples of the model, exact ones or those of long chains, a chain each; not changed.
+        verbose : bool
+            Show a progress bar where standard error is a terminal.
+        """
+        self.model.check_state(start)
+        if start.batch_size() < 2:
+            raise ConfigError("the way back needs at least 2 samples to start at")
+        increments = self._anneal(
+            State.from_state(start), self.betas[::-1], _bar(verbose, "AIS back")
+        )
+        return _estimate(increments, self.halves.log_partition_of_base(), -1.0)
+
+    def _anneal(self, state: State, betas: np.ndarray, bar: Any) -> np.ndarray:
+        halves = self.halves
+        increments = np.empty((len(betas) - 1, state.batch_size()))
+        with threads_for(state.batch_size() * self.model.largest_matrix()):
+            inputs = halves.inputs(state, halves.summed)
+            for k in bar(range(len(increments))):
+                now, then = float(betas[k]), float(betas[k + 1])
+                increments[k] = halves.log_weight(state, inputs, then)
+                increments[k] -= halves.log_weight(state, inputs, now)
+                if k + 1 < len(increments):
+                    inputs = halves.sweep(state, inputs, then)
+        return increments
+
+
+def sandwich(
+    model: BoltzmannMachine,
+    samples: State,
+    num_chains: int = 100,
+    betas: Any = 14_500,
+    base: Any = None,
+    verbose: bool = False,
+) -> Sandwich:
+    """Estimate the partition function from both directions (Burda, Grosse & Salakhutdinov 2015).
+
+    Parameters
+    ----------
+    model : BoltzmannMachine
+    samples : State
+        Samples of the model, exact ones or those of long chains; the way back starts there.
+    num_chains, betas, base
+        See ``AIS``.
+    verbose : bool
+        Show progress bars where standard error is a terminal.
+
+    Warns
+    -----
+    LikelihoodWarning
+        If the directions differ by more than 0.3 nats.
+    """
+    ais = AIS(model, num_chains, betas, base)
+    lower, upper = ais.run(verbose), ais.run_back(samples, verbose)
+    ratio = bennett_ratio(lower.increments, -upper.increments[::-1])
+    found = Sandwich(lower, upper, ais.halves.log_partition_of_base() + ratio)
+    if not abs(found.gap) <= CLOSED:
+        warnings.warn(
+            f"the two directions of AIS differ by {found.gap:.2f} nats, more than {CLOSED}: take "
+            "more inverse temperatures, or longer chains for the samples of the way back",
+            LikelihoodWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def _estimate(increments: np.ndarray, log_base: float, sign: float) -> Estimate:
+    """From log weights whose mean weight is (Z / Z_base) to the power of ``sign``."""
+    log_weights = increments.sum(axis=0)
+    top = float(log_weights.max())
+    weights = np.exp(log_weights - top)
+    mean, number = float(weights.mean()), len(weights)
+    error = float(weights.std(ddof=1)) / (mean * math.sqrt(number))
+    centre = top + math.log(mean)
+    bounds = sorted(
+        sign * (centre + math.log(factor) if factor > 0 else -math.inf)
+        for factor in (1 - SIGMAS * error, 1 + SIGMAS * error)
+    )
+    size = float(weights.sum() ** 2 / np.square(weights).sum())
+    low, high = (log_base + bound for bound in bounds)
+    return Estimate(log_base + sign * centre, low, high, size, increments)
+
+
+def _visible_is_smaller(model: BoltzmannMachine) -> bool:
+    """Whether the half of the visible layer has fewer units, which chains cross faster."""
+    first, second = (sum(model.layers[i].num_units for i in half) for half in two_halves(model))
+    return first <= second
+
+
+def _moments_of(base: Any) -> MeanVarianceArrayCalculator:
+    """Mean and variance of each column of the training rows of a batch, or of a tensor."""
+    moments = MeanVarianceArrayCalculator()
+    for rows in base.iterate("train") if hasattr(base, "iterate") else [be.float_tensor(base)]:
+        moments.update(rows)
+    return moments
+
+
+def _bar(verbose: bool, what: str) -> Any:
+    def bar(steps: Any) -> Iterator[int]:
+        from tqdm import tqdm
+
+        return iter(tqdm(steps, desc=what, disable=None if verbose else True, leave=False))
+
+    return bar

@@ -1,0 +1,38 @@
+"""Bennett's acceptance ratio between neighbouring temperatures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: the bracket of each root shrinks by two in a step: to 1e-13 of its width
+STEPS = 43
+
+
+def bennett_ratio(forward: np.ndarray, backward: np.ndarray) -> float:
+    """Log Z_1 / Z_0 as the sum of the ratios of neighbours (Bennett, J. Comput. Phys. 22, 1976).
+
+    With D = log p*_{k+1}(x) - log p*_k(x), the ratio r of neighbours solves
+    Σ_{x ~ p_k} s(D - r + c) = Σ_{x ~ p_{k+1}} s(r - D - c), s the logistic function and
+    c = log(backward chains / forward chains).
+
+    Parameters
+    ----------
+    forward : array (K, n)
+        D at samples of p_k.
+    backward : array (K, m)
+        D at samples of p_{k+1}.
+    """
+    shift = np.log(backward.shape[1] / forward.shape[1])
+    both = np.concatenate([forward, backward], axis=1)
+    # at these ends one side of the equation certainly outweighs the other
+    low, high = both.min(axis=1) - abs(shift) - 40.0, both.max(axis=1) + abs(shift) + 40.0
+    for _ in range(STEPS):
+        middle = 0.5 * (low + high)
+        gap = _logistic(forward - middle[:, None] + shift).sum(axis=1)
+        gap -= _logistic(middle[:, None] - backward - shift).sum(axis=1)
+        low, high = np.where(gap > 0, middle, low), np.where(gap > 0, high, middle)
+    return float((0.5 * (low + high)).sum())
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1.0 + np.tanh(0.5 * x))

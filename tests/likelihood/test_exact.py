@@ -1,0 +1,79 @@
+"""The partition function as a sum over one half, against the sum over all states."""
+
+import numpy as np
+import pytest
+from machines import array, build, pair, skip
+
+from paysage import backends as be
+from paysage.errors import ConfigError
+from paysage.layers import BernoulliLayer, GaussianLayer
+from paysage.likelihood import exact as module
+from paysage.likelihood import exact_log_partition
+from paysage.models import BoltzmannMachine, State
+from paysage.testing import ExactMachine
+
+RING = [(0, 1), (1, 2), (2, 3), (3, 0)]
+MACHINES = {
+    "BB": lambda: build("BB", (6, 5), seed=1),
+    "BB centered": lambda: build("BB", (6, 5), seed=1, center=True),
+    "BG": lambda: pair("BG"),
+    "GB": lambda: pair("GB"),
+    "BO": lambda: pair("BO"),
+    "OG": lambda: pair("OG"),
+    "OO centered": lambda: pair("OO", center=True),
+    "BBB": lambda: build("BBB", (4, 4, 3), seed=2),
+    "BGB": lambda: build("BGB", (4, 3, 3), seed=2, scale=0.4),
+    "OBO": lambda: build("OBO", (4, 3, 3), seed=2),
+    "a ring of four": lambda: build("BBBB", (3, 2, 3, 2), RING, seed=2),
+}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("chunk", [5, 8192])
+def test_it_is_the_sum_over_all_states(monkeypatch, name, chunk):
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    model = MACHINES[name]()
+    # energies of about 10 in single precision
+    assert exact_log_partition(model) == pytest.approx(ExactMachine(model).log_partition, abs=1e-5)
+
+
+def test_large_energies_do_not_overflow():
+    model = build("BB", (6, 5), seed=1)
+    model.layers[0].params.loc[:] = 300.0
+    wanted = (
+        6 * 300
+        + np.logaddexp(
+            0,
+            array(model.layers[1].params.loc) + array(model.connections[0].weights.W()).sum(axis=0),
+        ).sum()
+    )
+    # float32 rounds sums of 1800 to 1e-4
+    assert exact_log_partition(model) == pytest.approx(wanted, abs=1e-3)
+
+
+def test_the_half_with_fewer_states_is_summed():
+    model = BoltzmannMachine([BernoulliLayer(300), BernoulliLayer(3)])
+    expected = (300 + 3) * np.log(2)
+    model.connections[0].weights.params.matrix[:] = 0.0
+    assert exact_log_partition(model) == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_has_too_many_states_is_refused():
+    model = BoltzmannMachine([BernoulliLayer(40), BernoulliLayer(50)])
+    with pytest.raises(ConfigError, match=r"2\^40 and 2\^50 states.*AIS"):
+        exact_log_partition(model)
+    with pytest.raises(ConfigError, match="infinitely many"):
+        exact_log_partition(BoltzmannMachine([GaussianLayer(4), GaussianLayer(5)]))
+
+
+def test_an_odd_ring_is_refused():
+    with pytest.raises(ConfigError, match="odd number"):
+        exact_log_partition(skip())
+
+
+def test_states_are_listed_as_the_layer_lists_them():
+    for layer in (BernoulliLayer(4), pair("OB").layers[0]):
+        states = array(layer.all_states())
+        found = array(module._states_of(layer, np.arange(len(states))))
+        np.testing.assert_array_equal(found, states)
+    assert isinstance(State([be.float_tensor(found)]), State)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
 from paysage import schedules
+from paysage.checks import check_number
 from paysage.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Optimizer:
             stepsize = schedules.Constant(initial=float(stepsize))
         elif not isinstance(stepsize, schedules.Schedule):
             raise ConfigError(f"stepsize must be a number or a schedule, got {stepsize!r}")
+        check_number("the stepsize", stepsize.value_at(stepsize.time))
         self.stepsize = stepsize.copy()  # two optimizers may be given the same schedule
         self.tolerance = _tolerance(tolerance)
         self.lr: float | None = None
@@ -57,7 +59,8 @@ class Optimizer:
 
     def update_lr(self) -> None:
         """Take the next value of the schedule; the trainer says how often, see ``lr_period``."""
-        self.lr = float(next(self.stepsize))
+        rate = next(self.stepsize)
+        self.lr = check_number(f"the stepsize, {self.stepsize!r} at its next time,", rate)
 
     def copy(self) -> Optimizer:
         """A fresh rule with the same settings: schedule at its start, nothing remembered."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
+from paysage.checks import check_whole, is_whole
 from paysage.errors import (
     ConfigError,
     DataError,
@@ -259,8 +260,8 @@ def histogram(
     array = _array(values).ravel()
     if array.size == 0 or not np.isfinite(array).all():
         raise DataError(f"histogram got {array.size} values, expected some, all of them finite")
-    if bins is not None and (not hasattr(bins, "__index__") or bins < 1):
-        raise ConfigError(f"bins is {bins!r}, expected an integer of at least 1")
+    if bins is not None:
+        check_whole("bins", bins, 1)
     figure = _new_figure((5.0, 3.2), show, layout="constrained")
     axes = figure.add_subplot()
     bins = bins or int(np.clip(np.sqrt(array.size), 10, 60))
@@ -390,7 +391,7 @@ def _as_grid(images: np.ndarray, shape: Shape, ncols: int | None, nrows: int | N
 def _layout(count: int, ncols: int | None, nrows: int | None) -> tuple[int, int]:
     """Rows and columns for so many images."""
     for name, value in {"ncols": ncols, "nrows": nrows}.items():
-        if value is not None and not hasattr(value, "__index__"):
+        if value is not None and not is_whole(value):
             raise ShapeError(f"{name} is {value!r}, expected an integer")
     if ncols is None:
         ncols = int(np.ceil(np.sqrt(count))) if nrows is None else -(-count // max(1, nrows))

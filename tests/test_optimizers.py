@@ -312,10 +312,19 @@ def test_impossible_weights(kind, argument, bad):
         kind(**{argument: bad})
 
 
-@pytest.mark.parametrize("bad", ["fast", np.nan, [0.1]])
+@pytest.mark.parametrize("bad", ["fast", np.nan, [0.1], -0.1, schedules.Constant(-0.1)])
 def test_impossible_stepsizes(bad):
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"stepsize|initial"):
         optimizers.Gradient(bad)
+
+
+def test_a_schedule_that_falls_below_zero_is_refused_when_it_does():
+    optimizer = optimizers.Gradient(schedules.Linear(0.1, delta=0.08, minval=None))
+    optimizer.update_lr()
+    optimizer.update_lr()
+    with pytest.raises(ConfigError, match=r"stepsize, Linear.*at least 0, got -0\.06"):
+        optimizer.update_lr()
+    assert optimizer.lr == pytest.approx(0.02)
 
 
 def test_numbers_of_numpy_are_stepsizes_too():

@@ -11,6 +11,7 @@ import numpy as np
 from paysage import backends as be
 from paysage import storage
 from paysage.backends.contract import Tensor
+from paysage.checks import check_whole
 from paysage.errors import ConfigError, DataError, ShapeError, StorageError
 from paysage.factorization.streaming import (
     OVERSAMPLING,
@@ -98,7 +99,8 @@ class PCA:
         UserWarning
             When the passes were too few for the accuracy above.
         """
-        _check_whole(num_components=num_components, epochs=epochs)
+        check_whole("num_components", num_components, 1)
+        check_whole("epochs", epochs, 1)
         if not hasattr(batch, "iterate"):
             raise ConfigError(
                 f"got a {type(batch).__name__} for a batch: PCA.from_svd takes a tensor, "
@@ -138,7 +140,7 @@ class PCA:
             For an impossible number, a tensor that is no table, too few rows or columns, or values
             that are not finite.
         """
-        _check_whole(num_components=num_components)
+        check_whole("num_components", num_components, 1)
         rows = np.asarray(be.to_numpy_array(tensor), dtype=np.float64)
         if rows.ndim != 2:
             raise ShapeError(f"PCA got data of shape {rows.shape}, expected (rows, columns)")
@@ -218,12 +220,6 @@ def _check_finite(rows: np.ndarray) -> None:
     if not np.isfinite(rows).all():
         row, column = np.argwhere(~np.isfinite(rows))[0]
         raise DataError(f"PCA got {rows[row, column]} in column {column}, expected finite numbers")
-
-
-def _check_whole(**numbers: Any) -> None:
-    for name, value in numbers.items():
-        if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-            raise ConfigError(f"{name} is {value!r}, expected a whole number of at least 1")
 
 
 def _check_enough(num_components: int, count: int, what: str) -> None:

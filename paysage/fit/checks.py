@@ -13,13 +13,6 @@ from paysage.models.initialize import check_batch
 from paysage.optimizers import Optimizer
 
 
-def check_whole(**numbers: tuple[Any, int]) -> None:
-    """Raise a ConfigError unless each ``name=(value, smallest)`` is a whole number that large."""
-    for name, (value, smallest) in numbers.items():
-        if isinstance(value, bool) or not hasattr(value, "__index__") or value < smallest:
-            raise ConfigError(f"{name} must be a whole number, at least {smallest}, got {value!r}")
-
-
 def check_model_and_batch(model: Any, batch: Any) -> None:
     """Raise a ConfigError unless there are a machine and a batch, in this order."""
     if not isinstance(model, BoltzmannMachine):

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from paysage import backends as be
+from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.fit.checks import (
     check_data,
     check_lr_period,
     check_model_and_batch,
     check_tools,
-    check_whole,
 )
 from paysage.fit.methods import pcd
 from paysage.fit.sgd import StochasticGradientDescent
@@ -81,9 +81,9 @@ class LayerwisePretrain:
         initialized by ``init_method``.
         """
         chains = 1 if negative_phase_batch_size is None else negative_phase_batch_size
-        check_whole(
-            num_epochs=(num_epochs, 0), mcsteps=(mcsteps, 1), negative_phase_batch_size=(chains, 1)
-        )
+        check_whole("num_epochs", num_epochs)
+        check_whole("mcsteps", mcsteps, 1)
+        check_whole("negative_phase_batch_size", chains, 1)
         check_tools(optimizer, method)
         each_epoch = check_lr_period(lr_period, optimizer)
         AutoregressiveGammaSampler(beta_std=beta_std)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from paysage.checks import check_whole
 from paysage.errors import DivergenceError
 from paysage.fit.checks import (
     check_data,
@@ -15,7 +16,6 @@ from paysage.fit.checks import (
     check_lr_period,
     check_model_and_batch,
     check_tools,
-    check_whole,
 )
 from paysage.fit.methods import pcd
 from paysage.fit.phases import Phases
@@ -57,7 +57,7 @@ class StochasticGradientDescent:
 
     def __init__(self, model: BoltzmannMachine, batch: Any, fantasy_steps: int = 10) -> None:
         check_model_and_batch(model, batch)
-        check_whole(fantasy_steps=(fantasy_steps, 1))
+        check_whole("fantasy_steps", fantasy_steps, 1)
         self.model = model
         self.batch = batch
         self.fantasy_steps = fantasy_steps
@@ -112,12 +112,10 @@ class StochasticGradientDescent:
         chains = negative_phase_batch_size
         if chains is None:
             chains = self.batch.batch_size
-        check_whole(
-            num_epochs=(num_epochs, 0),
-            mcsteps=(mcsteps, 1),
-            burn_in=(burn_in, 0),
-            negative_phase_batch_size=(chains, 1),
-        )
+        check_whole("num_epochs", num_epochs)
+        check_whole("mcsteps", mcsteps, 1)
+        check_whole("burn_in", burn_in)
+        check_whole("negative_phase_batch_size", chains, 1)
         check_tools(optimizer, method)
         each_epoch = check_lr_period(lr_period, optimizer)
         AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take

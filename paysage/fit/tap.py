@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from paysage import backends as be
-from paysage.fit.checks import check_whole
+from paysage.checks import check_whole
 from paysage.fit.phases import Phases
 from paysage.layers.tap import tap_units
 from paysage.models import BoltzmannMachine, ModelGradient, State, StateTAP
@@ -59,7 +59,7 @@ mean_square_weight, damping
         num_samples: int = 10,
         damping: float = 0.5,
     ) -> None:
-        check_whole(num_samples=(num_samples, 1))
+        check_whole("num_samples", num_samples, 1)
         check_order(order)
         self.rule = Minimizer(
             use_GD,

@@ -6,8 +6,9 @@ import itertools
 from typing import Any, ClassVar
 
 from paysage import backends as be
+from paysage.checks import is_whole
 from paysage.errors import BackendError, ConfigError, DataError, ShapeError
-from paysage.layers.parametric import Parametric, is_count
+from paysage.layers.parametric import Parametric
 from paysage.registry import Registry
 
 Tensor = Any
@@ -69,7 +70,7 @@ class Layer(Parametric):
 
     def __init__(self, num_units: int, center: bool = False) -> None:
         super().__init__()
-        if not is_count(num_units):
+        if not is_whole(num_units, 1):
             raise ConfigError(f"{type(self).__name__} needs at least one unit, got {num_units!r}")
         self.num_units = int(num_units)
         self.center = bool(center)

@@ -10,11 +10,6 @@ from paysage import constraints, penalties
 from paysage.errors import ConfigError, ShapeError
 
 
-def is_count(number: Any) -> bool:
-    """Whether something is an integer, of Python or NumPy, that is at least one."""
-    return hasattr(number, "__index__") and number >= 1
-
-
 class Parametric:
     """An owner of named parameters.
 
@@ -39,6 +34,10 @@ class Parametric:
 
     def _known(self, names: Iterable[str]) -> list[str]:
         """The names as a list; a ConfigError if one of them is not a parameter."""
+        if not isinstance(names, Iterable):
+            raise ConfigError(
+                f"{self!r} got {names!r}, expected names among {', '.join(self.params._fields)}"
+            )
         names = [names] if isinstance(names, str) else list(names)
         for name in names:
             if name not in self.params._fields:
@@ -46,6 +45,16 @@ class Parametric:
                     f"{self!r} has no parameter {name!r}; it has {', '.join(self.params._fields)}"
                 )
         return names
+
+    def _check_mapping(self, what: str, given: Any) -> None:
+        """A ConfigError unless something is a dictionary with names of parameters."""
+        if not isinstance(given, Mapping):
+            name = self.params._fields[-1]
+            raise ConfigError(
+                f"add_{what} of {self!r} takes a dictionary such as {{{name!r}: {what}}}, "
+                f"got {given!r}"
+            )
+        self._known(given)
 
     def set_fixed_params(self, names: Iterable[str]) -> None:
         """Keep these parameters as they are during training; replaces an earlier choice."""
@@ -61,15 +70,16 @@ class Parametric:
 
     def add_penalty(self, penalty: Mapping[str, Any]) -> None:
         """Add penalties, ``{parameter name: penalty}``; a second one on a parameter replaces it."""
-        self._known(penalty)
+        self._check_mapping("penalty", penalty)
         for name, term in penalty.items():
             if not isinstance(term, penalties.Penalty):
                 raise ConfigError(f"the penalty on {name!r} of {self!r} is no Penalty: {term!r}")
+            term.check_part(getattr(self.params, name), f"parameter {name!r} of {self!r}")
         self.penalties.update(penalty)
 
     def add_constraint(self, constraint: Mapping[str, Callable]) -> None:
         """Add constraints, ``{parameter name: function}``; each changes its tensor in place."""
-        self._known(constraint)
+        self._check_mapping("constraint", constraint)
         for name, function in constraint.items():
             if not callable(function):
                 raise ConfigError(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from paysage import backends as be
+from paysage.checks import is_whole
 from paysage.errors import ConfigError
-from paysage.layers.parametric import Parametric, is_count
+from paysage.layers.parametric import Parametric
 
 Tensor = Any
 
@@ -31,7 +32,8 @@ class Weights(Parametric):
 
     def __init__(self, shape: tuple[int, int], scale: float = 0.01) -> None:
         super().__init__()
-        if not hasattr(shape, "__len__") or len(shape) != 2 or not all(map(is_count, shape)):
+        pair = hasattr(shape, "__len__") and len(shape) == 2
+        if not pair or not all(is_whole(n, 1) for n in shape):
             raise ConfigError(f"Weights need a shape (V, H) of positive integers, got {shape!r}")
         self.shape = (int(shape[0]), int(shape[1]))
         matrix = scale * be.randn(self.shape) if scale else be.zeros(self.shape)

@@ -8,7 +8,8 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from paysage import backends as be
-from paysage.errors import ConfigError, ShapeError
+from paysage.checks import check_whole
+from paysage.errors import ShapeError
 from paysage.math_utils.pairs import SamplePairs
 from paysage.models import State
 from paysage.samplers import SequentialMC
@@ -49,10 +50,9 @@ class ModelAssessment:
                 f"ModelAssessment got visible units of shape {tuple(be.shape(visible))}, "
                 "expected (rows, visible units)"
             )
-        if not hasattr(fantasy_steps, "__index__") or fantasy_steps < 0:
-            raise ConfigError(f"fantasy_steps is {fantasy_steps!r}, expected 0 or more")
-        if num_fantasy is not None and (not hasattr(num_fantasy, "__index__") or num_fantasy < 1):
-            raise ConfigError(f"num_fantasy is {num_fantasy!r}, expected 1 or more")
+        check_whole("fantasy_steps", fantasy_steps)
+        if num_fantasy is not None:
+            check_whole("num_fantasy", num_fantasy, 1)
         self.data = visible
         self.model = model
         self.fantasy_steps = fantasy_steps

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
-from paysage.errors import ConfigError, DataError
+from paysage.checks import check_whole
+from paysage.errors import DataError
 from paysage.math_utils.neighbors import take_nearest_
 from paysage.math_utils.pairs import SamplePairs
 from paysage.metrics.base import Metric
@@ -82,10 +83,8 @@ class KLDivergence(Metric):
     option_names = ("k", "divide_dimension")
 
     def __init__(self, k: int = 5, divide_dimension: bool = True) -> None:
-        if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-            raise ConfigError(f"{self.name} got k={k!r}, expected an integer of 1 or more")
         super().__init__()
-        self.k = k
+        self.k = check_whole(f"k of {self.name}", k, 1)
         self.divide_dimension = bool(divide_dimension)
 
     def measure(self, assessment: ModelAssessment) -> float:

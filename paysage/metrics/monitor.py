@@ -133,11 +133,20 @@ class ProgressMonitor:
         return measured
 
     def record(self, epoch: int, metrics: dict[str, float], model: Any) -> None:
-        """Remember the metrics of an epoch, and save the model where that was asked for."""
+        """Remember the metrics of an epoch, and save the model where that was asked for.
+
+        A file that cannot be written keeps the others from nothing; its error is raised at the end.
+        """
         self.memory.append(OrderedDict(metrics))
         self.epochs.append(epoch)
+        errors = []
         for save in self._savers:
-            save(epoch, metrics, model)
+            try:
+                save(epoch, metrics, model)
+            except PaysageError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def save_best(self, filename: str | Path, metric: str, extremum: str = "min") -> None:
         """From now on, keep in `filename` the model of the epoch with the best value of a metric.

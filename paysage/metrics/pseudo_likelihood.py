@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
+from paysage.checks import check_whole
 from paysage.errors import ConfigError, DataError
 from paysage.metrics.base import Metric
 
@@ -38,10 +39,8 @@ class PseudoLikelihood(Metric):
     option_names = ("max_exact",)
 
     def __init__(self, max_exact: int = 64) -> None:
-        if not hasattr(max_exact, "__index__") or max_exact < 0:
-            raise ConfigError(f"{self.name} got max_exact={max_exact!r}, expected 0 or more")
         super().__init__()
-        self.max_exact = int(max_exact)
+        self.max_exact = check_whole("max_exact", max_exact)
 
     def measure(self, assessment: ModelAssessment) -> float:
         """The mean over the rows of one minibatch; the particles play no part.

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from paysage.checks import check_whole
 from paysage.errors import ConfigError
 
 
@@ -52,11 +53,7 @@ class SaveEvery:
     """
 
     def __init__(self, filename: str, period: int) -> None:
-        if not isinstance(period, int) or isinstance(period, bool) or period < 1:
-            raise ConfigError(
-                f"save_every got epoch_period={period!r}, expected an integer of 1 or more"
-            )
-        self.filename, self.period = filename, period
+        self.filename, self.period = filename, check_whole("epoch_period", period, 1)
 
     def __call__(self, epoch: int, metrics: dict[str, float], model: Any) -> None:
         """Write the model if the period is over; the untrained model is not an epoch's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
+from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.metrics.base import Metric
 from paysage.models import BoltzmannMachine, State
@@ -43,10 +44,8 @@ class TAPFreeEnergy(Metric):
         max_iters: int = 200,
     ) -> None:
         super().__init__()
-        if not hasattr(num_samples, "__index__") or num_samples < 1:
-            raise ConfigError(f"num_samples must be a whole number above 0, got {num_samples!r}")
         check_order(order)
-        self.num_samples = num_samples
+        self.num_samples = check_whole("num_samples", num_samples, 1)
         self.order = order
         self.tolerance = tolerance
         self.max_iters = max_iters

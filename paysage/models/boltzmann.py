@@ -11,13 +11,14 @@ import numpy as np
 
 from paysage import backends as be
 from paysage import storage
+from paysage.checks import check_number, check_whole, is_whole
 from paysage.errors import ConfigError, PaysageError, ShapeError, StorageError
 from paysage.layers import Layer, layer_from_config
 from paysage.models.gradient import GradientBuilder, ModelGradient
 from paysage.models.graph import Connection, chain, check_graph
 from paysage.models.initialize import check_batch, initializer
 from paysage.models.state import State
-from paysage.models.sweep import Sweeps, check_steps, update_hook
+from paysage.models.sweep import Sweeps, update_hook
 from paysage.models.tap import GibbsFreeEnergy, StateTAP, check_means, gibbs_free_energy
 from paysage.models.tap_descent import Minimizer, TAPReport, warn_unconverged
 from paysage.threads import threads_for
@@ -53,9 +54,7 @@ class BoltzmannMachine:
         for layer in self.layers:
             if not isinstance(layer, Layer):
                 raise ConfigError(f"layer_list takes layers, got {type(layer).__name__}")
-        if conn_list is None:
-            conn_list = chain(self.layers)
-        self.connections = list(conn_list)
+        self.connections = chain(self.layers) if conn_list is None else list(conn_list)
         check_graph(self.layers, self.connections)
         self.sweeps = Sweeps(self.layers, self.connections)
         self.clamped_sampling: list[int] = []
@@ -101,14 +100,23 @@ class BoltzmannMachine:
 
     def set_clamped_sampling(self, clamped_sampling: Iterable[int]) -> None:
         """Layers that sweeps leave alone when they are not told otherwise."""
-        self.clamped_sampling = self._clamped(clamped_sampling)
+        self.clamped_sampling = self.clamped_layers(clamped_sampling)
 
-    def _clamped(self, clamped: Iterable[int] | None) -> list[int]:
+    def clamped_layers(self, clamped: Iterable[int] | None) -> list[int]:
+        """The layers to clamp as a list, by default those of ``set_clamped_sampling``.
+
+        Raises
+        ------
+        ConfigError
+            For something else than a collection of indices of layers.
+        """
         if clamped is None:
             return self.clamped_sampling
+        if not isinstance(clamped, Iterable):
+            raise ConfigError(f"clamped takes a list of layers, such as [0], got {clamped!r}")
         clamped = list(clamped)
         for i in clamped:
-            if i not in range(self.num_layers):
+            if not is_whole(i) or i >= self.num_layers:
                 raise ConfigError(f"cannot clamp layer {i!r} of a machine of {self.num_layers}")
         return clamped
 
@@ -129,15 +137,15 @@ class BoltzmannMachine:
         callbacks: Iterable[Callable[[State], Any]] | None = None,
     ) -> State:
         """Sweep n times, changing the state in place; see ``markov_chain``."""
-        hook, held = update_hook(method), self._clamped(clamped)
+        hook, held = update_hook(method), self.clamped_layers(clamped)
         with threads_for(state.batch_size() * self.largest_matrix()):
-            self.sweeps.run(n, state, hook, beta, held, callbacks or ())
+            self.sweeps.run(n, state, hook, beta, held, _functions(callbacks))
         return state
 
     def _updated(
         self, n: int, state: State, method: str, beta: Any, callbacks: Any, clamped: Any
     ) -> State:
-        n = check_steps("n", n)
+        n = check_whole("n", n)
         self.check_state(state)
         beta = _checked_beta(beta, state.batch_size())
         return self.update_state_(n, State.from_state(state), method, beta, clamped, callbacks)
@@ -160,7 +168,7 @@ class BoltzmannMachine:
             Where to start; it is not changed.
         beta : float or tensor (B, 1), optional
             Inverse temperature, of all rows or of each.
-        callbacks : iterable of functions of a State, optional
+        callbacks : function of a State, or iterable of such, optional
             Called after each sweep. The next one writes into the same state: a callback that keeps
             it takes a copy, ``State.from_state(state)``.
         clamped : collection of int, optional
@@ -403,17 +411,31 @@ mean_square_weight, damping
         return model
 
 
+def _functions(callbacks: Any) -> list[Callable[[State], Any]]:
+    """Callbacks as a list; a ConfigError if one cannot be called."""
+    if callbacks is None:
+        return []
+    if callable(callbacks):
+        return [callbacks]
+    functions = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    if not all(map(callable, functions)):
+        raise ConfigError(f"callbacks takes functions of a State, got {callbacks!r}")
+    return functions
+
+
 def _checked_beta(beta: Any, rows: int) -> Any:
     """An inverse temperature as layers take it: None, a number, or a tensor (B, 1) or (1, 1)."""
     if beta is None:
         return None
     if isinstance(beta, Real):
-        return float(beta)  # NumPy's own numbers would turn units into double precision
+        # a float: NumPy's own numbers would turn units into double precision
+        return check_number("beta", beta)
     column = be.reshape(be.float_tensor(beta), (-1, 1))
     if be.shape(column)[0] not in (1, rows):
         raise ShapeError(
             f"beta is one number or one a row, ({rows}, 1), got shape {tuple(be.shape(beta))}"
         )
+    check_number("the least beta", float(be.tmin(column)))
     return column
 
 

@@ -103,6 +103,12 @@ def check_graph(layers: Sequence[Layer], connections: Sequence[Connection]) -> N
     ShapeError
         For weights whose shape is not that of their two layers.
     """
+    for c in connections:
+        if not isinstance(c, Connection) or not isinstance(c.weights, Weights):
+            raise ConfigError(
+                "conn_list takes connections, such as "
+                f"Connection(0, 1, Weights((num_visible, num_hidden))), got {c!r}"
+            )
     if len(layers) < 2:
         raise ConfigError(f"a Boltzmann machine needs at least two layers, got {len(layers)}")
     for what, parts in (("layers", layers), ("weights", [c.weights for c in connections])):

@@ -35,13 +35,6 @@ def update_hook(name: str) -> str:
     return UPDATES[name]
 
 
-def check_steps(name: str, number: Any) -> int:
-    """A number of sweeps as an int; a ConfigError unless it is a whole one, zero or more."""
-    if not hasattr(number, "__index__") or number < 0:
-        raise ConfigError(f"{name} must be a whole number, zero or more, got {number!r}")
-    return int(number)
-
-
 class Sweeps:
     """Sweeps over a graph of layers.
 

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 from paysage import backends as be
+from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models.state import State
 from paysage.models.tap import Evaluation, GibbsFreeEnergy, StateTAP
@@ -87,10 +88,10 @@ class Minimizer:
         for name in ("mean_weight", "mean_square_weight", "damping"):
             if not numbers[name] < 1:
                 raise ConfigError(f"{name} must be below 1, got {numbers[name]!r}")
-        if not hasattr(self.max_iters, "__index__") or not 0 < self.decrease_on_neg <= 1:
+        check_whole("max_iters", self.max_iters)
+        if not 0 < self.decrease_on_neg <= 1:
             raise ConfigError(
-                "max_iters must be a whole number and decrease_on_neg above 0 and at most 1, got "
-                f"{self.max_iters!r} and {self.decrease_on_neg!r}"
+                f"decrease_on_neg must be above 0 and at most 1, got {self.decrease_on_neg!r}"
             )
 
     def run(self, energy: GibbsFreeEnergy, state: StateTAP) -> tuple[StateTAP, TAPReport]:

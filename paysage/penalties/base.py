@@ -78,6 +78,18 @@ class Penalty:
             gradient[self._index] = part  # a list of integers does not give a view
         return gradient
 
+    def check_part(self, tensor: Tensor, where: str) -> None:
+        """Raise a ConfigError, which says where, unless the slice meets the tensor."""
+        try:
+            size = int(be.num_elements(self._part(tensor)))
+        except (IndexError, TypeError, ValueError):
+            size = 0
+        if size == 0:
+            raise ConfigError(
+                f"the slice {self.slice_tuple!r} of {self!r} meets nothing of {where}, "
+                f"which has the shape {tuple(be.shape(tensor))}"
+            )
+
     def _part(self, tensor: Tensor) -> Tensor:
         return tensor if self._index is None else tensor[self._index]
 
@@ -120,6 +132,11 @@ class sum_penalty(Penalty):
 
     def __repr__(self) -> str:
         return " + ".join(map(repr, self.penalties))
+
+    def check_part(self, tensor: Tensor, where: str) -> None:
+        """Check the slice of each term."""
+        for term in self.penalties:
+            term.check_part(tensor, where)
 
     def value_of(self, x: Tensor) -> Any:
         """Σ of the values."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from paysage import backends as be
+from paysage.checks import check_number
 from paysage.errors import ConfigError
 
 Tensor = Any
@@ -28,12 +28,10 @@ class AutoregressiveGammaSampler:
     """
 
     def __init__(self, beta_momentum: float = 0.9, beta_std: float = 0.6) -> None:
-        if not 0 <= beta_momentum < 1:
+        self.beta_momentum = check_number("beta_momentum", beta_momentum)
+        if self.beta_momentum >= 1:
             raise ConfigError(f"beta_momentum must be at least 0 and below 1, got {beta_momentum}")
-        if not 0 <= beta_std < math.inf:
-            raise ConfigError(f"beta_std must be finite and not negative, got {beta_std}")
-        self.beta_momentum = float(beta_momentum)
-        self.beta_std = float(beta_std)
+        self.beta_std = check_number("beta_std", beta_std)
         self.beta: Tensor | None = None
 
     def set_beta(self, num_chains: int) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 from paysage import backends as be
 from paysage import schedules
+from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
-from paysage.models.sweep import check_steps, update_hook
+from paysage.models.sweep import update_hook
 from paysage.samplers.beta import AutoregressiveGammaSampler
 
 Tensor = Any
@@ -50,8 +51,8 @@ class SequentialMC:
     ) -> None:
         update_hook(updater)
         self.model = model
-        self.mcsteps = check_steps("mcsteps", mcsteps)
-        self.clamped = None if clamped is None else list(clamped)
+        self.mcsteps = check_whole("mcsteps", mcsteps)
+        self.clamped = None if clamped is None else model.clamped_layers(clamped)
         self.updater = updater
         self.beta_sampler = AutoregressiveGammaSampler(beta_momentum, beta_std)
         self.schedule = _own_schedule(schedule)
@@ -103,7 +104,7 @@ class SequentialMC:
     def update_state(self, steps: int | None = None) -> None:
         """Sweep ``steps`` times (``mcsteps`` by default), each at the next temperature."""
         state = self.get_state()
-        for _ in range(self.mcsteps if steps is None else check_steps("steps", steps)):
+        for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
             self.model.update_state_(1, state, self.updater, self.next_beta(), self.clamped)
 
     def restart(self, num_chains: int) -> None:

@@ -184,12 +184,14 @@ def test_settings_that_cannot_be_meant_are_refused_at_once(settings):
 def test_a_layer_without_the_ability_is_refused_before_a_step(monkeypatch):
     from paysage.layers import tap
 
-    class Plain(BernoulliLayer):
+    class OwnUnits(BernoulliLayer):
         pass
 
-    assert isinstance(tap.tap_units(Plain(2)), BernoulliTAP) and issubclass(BernoulliTAP, TAPUnits)
+    assert isinstance(tap.tap_units(OwnUnits(2)), BernoulliTAP) and issubclass(
+        BernoulliTAP, TAPUnits
+    )
     monkeypatch.delitem(tap._ABILITIES, BernoulliLayer)
-    model = BoltzmannMachine([BernoulliLayer(5), Plain(4)])
+    model = BoltzmannMachine([BernoulliLayer(5), OwnUnits(4)])
     before = arrays([c.weights.W() for c in model.connections])
     with pytest.raises(ConfigError, match="lacks the TAP ability"):
         train(model, learner("BB")[1], fit.TAP())

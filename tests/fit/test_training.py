@@ -6,6 +6,7 @@ the likelihood of independent units, and a machine of the same graph can reach L
 """
 
 import re
+import shutil
 import warnings
 
 import numpy as np
@@ -13,10 +14,17 @@ import pytest
 from machines import array, build, random_state, twin
 
 from paysage import backends as be
-from paysage import constraints, fit, optimizers, penalties, schedules
+from paysage import constraints, fit, metrics, optimizers, penalties, schedules
 from paysage.batch import Batch, InMemoryTable, in_memory_batch
-from paysage.errors import ConfigError, DataError, DivergenceError, PaysageError, ShapeError
-from paysage.models import State
+from paysage.errors import (
+    ConfigError,
+    DataError,
+    DivergenceError,
+    PaysageError,
+    ShapeError,
+    StorageError,
+)
+from paysage.models import BoltzmannMachine, State
 from paysage.preprocess import Transformation
 
 ROWS = 1000
@@ -146,7 +154,13 @@ def test_the_offsets_of_centered_layers_follow_the_means_of_the_positive_phase()
 
 
 def test_steps_uphill_lower_the_likelihood():
-    model, data, before = trained("bernoulli", epochs=3, stepsize=-0.05)
+    def uphill(visible, phases):
+        gradient = fit.pcd(visible, phases)
+        for leaf in gradient.leaves():
+            leaf *= -1.0
+        return gradient
+
+    model, data, before = trained("bernoulli", epochs=3, method=uphill)
     assert likelihood(model, data) < before - 0.1
 
 
@@ -564,3 +578,43 @@ def test_aliases():
     assert fit.SGD is fit.StochasticGradientDescent
     assert fit.cd is fit.contrastive_divergence
     assert fit.pcd is fit.persistent_contrastive_divergence
+
+
+def test_minibatches_too_small_for_the_metrics_are_refused_before_training():
+    model = student("bernoulli")
+    trainer = fit.SGD(model, in_memory_batch(draws(TRUTHS["bernoulli"](), 40), 5))
+    before = model.copy()
+    with pytest.raises(DataError, match=r"KLDivergence.*4 and 4 rows, expected at least 6"):
+        trainer.train(optimizers.ADAM(0.1), 2, verbose=False)
+    assert same_values(model, before)
+    trainer.monitor.generator_metrics = []
+    trainer.train(optimizers.ADAM(0.1), 2, verbose=False)
+
+
+@pytest.mark.parametrize("saver", ["save_best", "save_every"])
+def test_a_file_that_cannot_be_written_loses_no_training(saver, tmp_path):
+    data = draws(TRUTHS["bernoulli"](), 200)
+    model = student("bernoulli")
+    trainer = fit.SGD(model, in_memory_batch(data, 50))
+    monitor, gone = trainer.monitor, tmp_path / "gone"
+    gone.mkdir()
+
+    class Falling(metrics.WeightSquare):
+        def value(self):
+            if len(monitor.memory) == 1:  # at the end of the second epoch
+                shutil.rmtree(gone)
+            return -len(monitor.memory)
+
+    monitor.generator_metrics.append(Falling())
+    if saver == "save_best":
+        monitor.save_best(gone / "best.h5", "Falling")
+    else:
+        monitor.save_every(gone / "model.h5", 2)
+    monitor.save_every(tmp_path / "{epoch}.h5", 1)
+    before = model.copy()
+    with pytest.raises(StorageError, match="gone"):
+        trainer.train(optimizers.ADAM(0.1), 5, verbose=False)
+    assert monitor.epochs == [1, 2] and len(monitor.memory) == 2
+    assert not same_values(model, before)
+    # the other files are written all the same, and hold what was learned
+    assert same_values(BoltzmannMachine.from_saved(tmp_path / "2.h5"), model)

@@ -179,3 +179,34 @@ def test_what_is_no_constraint_is_refused_at_once():
     with pytest.raises(ConfigError, match=r"'loc' of BernoulliLayer\(3\)"):
         layer.add_constraint({"loc": 0.0})
     assert layer.constraints == {}
+
+
+@pytest.mark.parametrize("make", [lambda: BernoulliLayer(3), lambda: Weights((3, 2))])
+@pytest.mark.parametrize("method", ["add_penalty", "add_constraint"])
+def test_what_is_no_dictionary_is_refused(make, method):
+    owner = make()
+    name = owner.get_param_names()[0]
+    term = penalties.l1_penalty(0.1) if method == "add_penalty" else constraints.non_negative
+    for bad in (term, [term], None, (name, term)):
+        with pytest.raises(ConfigError, match=rf"{method} of .* takes a dictionary.*{name}.*got"):
+            getattr(owner, method)(bad)
+    getattr(owner, method)({name: term})
+
+
+@pytest.mark.parametrize("bad", [3, None])
+def test_what_are_no_names_are_refused(bad):
+    with pytest.raises(ConfigError, match="expected names among loc"):
+        BernoulliLayer(3).set_fixed_params(bad)
+
+
+@pytest.mark.parametrize("part", [(5,), (slice(7, None),), (slice(2, 2),), ([5],), (0, 0, 0)])
+def test_penalties_that_meet_nothing_are_refused(part):
+    weights = Weights((3, 2))
+    for penalty in (
+        penalties.l1_penalty(0.1, slice_tuple=part),
+        penalties.l2_penalty(0.1) + penalties.l1_penalty(0.1, slice_tuple=part),
+    ):
+        with pytest.raises(ConfigError, match=r"meets nothing of parameter 'matrix'.*\(3, 2\)"):
+            weights.add_penalty({"matrix": penalty})
+    assert not weights.penalties
+    weights.add_penalty({"matrix": penalties.l1_penalty(0.1, slice_tuple=(2, slice(1, 9)))})

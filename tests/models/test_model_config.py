@@ -189,3 +189,9 @@ def test_nothing_stands_in_two_places():
             [BernoulliLayer(3) for _ in range(3)],
             [Connection(0, 1, weights), Connection(1, 2, weights)],
         )
+
+
+@pytest.mark.parametrize("bad", [[(0, 1)], [Weights((3, 2))], [None], [Connection(0, 1, "W")]])
+def test_what_is_no_connection_is_refused(bad):
+    with pytest.raises(ConfigError, match=r"conn_list takes connections, such as .*got"):
+        BoltzmannMachine([BernoulliLayer(3), BernoulliLayer(2)], bad)

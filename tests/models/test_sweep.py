@@ -8,6 +8,7 @@ from paysage import backends as be
 from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Weights
 from paysage.models import State
+from paysage.samplers import SequentialMC
 from paysage.threads import threads_for
 
 METHODS = ["markov_chain", "mean_field_iteration", "deterministic_iteration"]
@@ -370,3 +371,36 @@ def test_fields_of_many_rows_are_summed_in_pieces(monkeypatch):
         found = [array(model.sweeps.field(state, i)) for i in range(3)]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("bad", [-0.5, np.nan, np.inf, [1.0, -1.0], [1.0, np.nan]])
+def test_impossible_betas(method, bad):
+    model = skip()
+    with pytest.raises(ConfigError, match="beta must be a finite number, at least 0, got"):
+        getattr(model, method)(1, random_state(model, 2), beta=bad)
+
+
+@pytest.mark.parametrize("bad", [0, True, [3], [-1], [True], ["0"], 1.5])
+def test_what_is_no_collection_of_layers_cannot_be_clamped(bad):
+    model = skip()
+    for call in (
+        lambda: model.markov_chain(1, random_state(model, 2), clamped=bad),
+        lambda: model.set_clamped_sampling(bad),
+        lambda: SequentialMC(model, clamped=bad),
+    ):
+        with pytest.raises(ConfigError, match=r"clamp.*got|cannot clamp layer"):
+            call()
+
+
+def test_a_single_function_is_a_callback_too():
+    model, seen = skip(), []
+    model.markov_chain(3, random_state(model, 2), callbacks=seen.append)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("bad", ["print", 3, [print, None]])
+def test_what_cannot_be_called_is_no_callback(bad):
+    model = skip()
+    with pytest.raises(ConfigError, match="callbacks takes functions"):
+        model.markov_chain(3, random_state(model, 2), callbacks=bad)

@@ -169,7 +169,7 @@ def test_gaussian_layers_without_a_density_do_not_converge_and_do_not_raise():
         ({"mean_weight": 1.0}, "mean_weight must be below 1"),
         ({"damping": 1.0}, "damping must be below 1"),
         ({"max_iters": 2.5}, "max_iters must be a whole number"),
-        ({"decrease_on_neg": 0.0}, "decrease_on_neg above 0"),
+        ({"decrease_on_neg": 0.0}, "decrease_on_neg must be above 0"),
         ({"use_GD": "yes"}, "use_GD must be True or False"),
     ],
 )

@@ -91,6 +91,8 @@ def test_shape_and_seed():
         {"beta_momentum": -0.1},
         {"beta_momentum": np.nan},
         {"beta_std": -0.1},
+        {"beta_std": None},
+        {"beta_momentum": "0.9"},
         {"beta_std": np.nan},
         {"beta_std": np.inf},
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import mnist_util as util
 
-from paysage import fit, layers, optimizers, preprocess, schedules
+from paysage import fit, layers, optimizers, schedules
 from paysage.models import BoltzmannMachine
 
 # The noise stays as it is. Learned, it would follow the whole spread of a pixel before the hidden
@@ -53,7 +53,7 @@ def run(
     folder = util.output_folder(out, __file__)
     images = util.find_images(data)
     chosen = util.choose(SETTINGS, images)
-    batch = util.create_batch(chosen.batch_size, transform=grey(), data=images)
+    batch = util.create_batch(chosen.batch_size, transform=util.grey(), data=images)
 
     # Centered, the units act on the weights by their deviations from the mean, not by the mean.
     visible = layers.GaussianLayer(batch.ncols, center=True)
@@ -77,11 +77,6 @@ def run(
         )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor
-
-
-def grey() -> preprocess.Transformation:
-    """Grey values 0..255 to 0..1."""
-    return preprocess.Transformation(preprocess.scale, kwargs={"denominator": 255})
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ class Settings(NamedTuple):
     decay: float
     mcsteps: int
     l1: float = 0.0
+    l2: float = 0.0
     noise: float = 0.0
     """standard deviation of Gaussian visible units, black being 1 and white 0"""
 
@@ -89,6 +90,11 @@ def create_batch(
         train_fraction,
         transform or preprocess.Transformation(preprocess.binarize_color),
     )
+
+
+def grey() -> preprocess.Transformation:
+    """Grey values 0..255 to 0..1, for Gaussian pixels."""
+    return preprocess.Transformation(preprocess.scale, kwargs={"denominator": 255})
 
 
 def some_images(data: batch.Batch, num: int) -> Any:

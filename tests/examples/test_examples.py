@@ -22,6 +22,8 @@ SCRIPTS = (
     "mnist_hopfield",
     "mnist_dbm",
     "mnist_dbm_layerwise",
+    "mnist_tap",
+    "mnist_gtap",
 )
 PICTURES = {
     "fantasy_particles.png",
@@ -72,7 +74,8 @@ def test_script_trains_and_draws(script, tmp_path, capsys, name):
     lines = capsys.readouterr().out.splitlines()
     assert "Before training:" in lines
     assert "End of epoch 1: " in lines
-    assert lines[-len(expected) - 9].split() == ["metric", "epoch", "1", "epoch", "1"]
+    table = -len(expected) - len(monitor.memory[0]) - 2
+    assert lines[table].split() == ["metric", "epoch", "1", "epoch", "1"]
     assert [line.split()[0] for line in lines[-len(expected) :]] == ["wrote"] * len(expected)
 
 

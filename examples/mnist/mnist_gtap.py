@@ -1,0 +1,76 @@
+"""Train an RBM with Gaussian visible units by extended mean field (TAP): no chain is run."""
+
+import math
+from pathlib import Path
+
+import mnist_util as util
+
+from paysage import fit, layers, metrics, optimizers, schedules
+from paysage.models import BoltzmannMachine
+
+SETTINGS = {
+    "mnist": util.Settings(200, 5, 100, learning_rate=1e-3, decay=0.1, mcsteps=1, noise=0.3),
+    "digits": util.Settings(100, 100, 50, learning_rate=1e-3, decay=0.02, mcsteps=1, noise=0.15),
+}
+
+# as in mnist_grbm.py
+HIDDEN_BIAS = -4.0
+
+
+def run(
+    num_epochs: int | None = None,
+    show_plot: bool = False,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    verbose: bool = True,
+):
+    """Train the model and draw what it learned.
+
+    Parameters
+    ----------
+    num_epochs : int, optional
+        Passes through the data; by default those of the settings.
+    show_plot : bool
+        Show the pictures as well as write them.
+    data : path, optional
+        mnist.h5, or 'digits'; see `mnist_util.find_images`.
+    out : path, optional
+        Folder for the pictures.
+    verbose : bool
+        Print the metrics of each epoch.
+
+    Returns
+    -------
+    model : BoltzmannMachine
+    monitor : ProgressMonitor
+    """
+    folder = util.output_folder(out, __file__)
+    images = util.find_images(data)
+    chosen = util.choose(SETTINGS, images)
+    batch = util.create_batch(chosen.batch_size, transform=util.grey(), data=images)
+
+    visible = layers.GaussianLayer(batch.ncols, center=True)
+    visible.params.log_var[:] = 2 * math.log(chosen.noise)
+    visible.set_fixed_params(["log_var"])
+    hidden = layers.BernoulliLayer(chosen.num_hidden, center=True)
+    model = BoltzmannMachine([visible, hidden])
+    model.initialize(batch, method="hinton")
+    util.set_bias(hidden, HIDDEN_BIAS)
+
+    rate = schedules.PowerLawDecay(initial=chosen.learning_rate, coefficient=chosen.decay)
+    trainer = fit.SGD(model, batch)
+    trainer.monitor.generator_metrics += [metrics.TAPFreeEnergy(), metrics.TAPLogLikelihood()]
+    with util.until_interrupted():
+        trainer.train(
+            optimizers.ADAM(stepsize=rate),
+            chosen.num_epochs if num_epochs is None else num_epochs,
+            method=fit.TAP().tap_update,
+            verbose=verbose,
+            lr_period="epoch",
+        )
+    util.show_all(model, trainer.monitor, batch, folder, show_plot)
+    return model, trainer.monitor
+
+
+if __name__ == "__main__":
+    util.main(run, __doc__)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paysage import backends as be
+from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.likelihood import schedules
 from paysage.likelihood.bennett import bennett_ratio
@@ -97,10 +98,8 @@ class AIS:
         betas: Any = 14_500,
         base: Any = None,
     ) -> None:
-        if not hasattr(num_chains, "__index__") or num_chains < 2:
-            raise ConfigError(f"num_chains must be a whole number, at least 2, got {num_chains!r}")
         self.model = model
-        self.num_chains = int(num_chains)
+        self.num_chains = check_whole("num_chains", num_chains, 2)
         self.betas = schedules.checked(betas)
         fields = None if base is None else base_of(model, _moments_of(base))
         self.halves = Halves(model, _visible_is_smaller(model), fields)

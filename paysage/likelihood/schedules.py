@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from paysage.checks import check_whole
 from paysage.errors import ConfigError
 
 
 def uniform(number: int) -> np.ndarray:
     """Evenly spaced from 0 to 1, (number + 1,)."""
-    return np.linspace(0.0, 1.0, _checked_number(number) + 1)
+    return np.linspace(0.0, 1.0, check_whole("the number of steps", number, 1) + 1)
 
 
 def three_pieces(number: int = 14_500) -> np.ndarray:
@@ -19,7 +20,7 @@ def three_pieces(number: int = 14_500) -> np.ndarray:
 
     With 14,500 steps it is the schedule of Salakhutdinov & Murray (ICML 2008).
     """
-    number = _checked_number(number)
+    number = check_whole("the number of steps", number, 1)
     bounds = [0, max(1, number // 29), max(2, 9 * number // 29), number]
     if number < 3:
         return uniform(number)
@@ -50,7 +51,7 @@ def respaced(betas: np.ndarray, increments: np.ndarray, number: int) -> np.ndarr
     spread = np.std(increments, axis=1)
     # a tenth of the mean keeps a stretch that seemed to cost nothing from being skipped
     length = np.cumsum(np.append(0.0, spread + 0.1 * max(spread.mean(), 1e-12)))
-    steps = np.linspace(0.0, length[-1], _checked_number(number) + 1)
+    steps = np.linspace(0.0, length[-1], check_whole("the number of steps", number, 1) + 1)
     found = np.interp(steps, length, betas)
     found[0], found[-1] = 0.0, 1.0
     return found
@@ -72,9 +73,3 @@ def checked(betas: Any) -> np.ndarray:
     if not (np.diff(found) >= 0).all():
         raise ConfigError("betas must not fall, got some that do")
     return found
-
-
-def _checked_number(number: Any) -> int:
-    if not hasattr(number, "__index__") or number < 1:
-        raise ConfigError(f"a schedule needs a whole number of steps, at least 1, got {number!r}")
-    return int(number)

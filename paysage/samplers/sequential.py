@@ -12,6 +12,7 @@ from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
 from paysage.models.sweep import update_hook
 from paysage.samplers.beta import AutoregressiveGammaSampler
+from paysage.samplers.chains import Chains
 
 Tensor = Any
 
@@ -19,7 +20,7 @@ Tensor = Any
 MIN_TEMPERATURE = 1e-6
 
 
-class SequentialMC:
+class SequentialMC(Chains):
     """Markov chains of a model, B of them in parallel, one state that is moved in place.
 
     Parameters
@@ -57,36 +58,6 @@ class SequentialMC:
         self.beta_sampler = AutoregressiveGammaSampler(beta_momentum, beta_std)
         self.schedule = _own_schedule(schedule)
         self.state: State | None = None
-
-    @classmethod
-    def from_model(cls, model: BoltzmannMachine, batch_size: int, **kwargs: Any) -> SequentialMC:
-        """Chains that start with each layer drawn on its own."""
-        sampler = cls(model, **kwargs)
-        sampler.set_state(State.from_model(batch_size, model))
-        return sampler
-
-    @classmethod
-    def from_visible(cls, model: BoltzmannMachine, visible: Tensor, **kwargs: Any) -> SequentialMC:
-        """Chains that start at visible units (B, V)."""
-        sampler = cls(model, **kwargs)
-        sampler.set_state(State.from_visible(visible, model))
-        return sampler
-
-    @classmethod
-    def from_batch(cls, model: BoltzmannMachine, batch: Any, **kwargs: Any) -> SequentialMC:
-        """Chains that start at the first training minibatch."""
-        for visible in batch.iterate("train"):
-            return cls.from_visible(model, visible, **kwargs)
-        raise ConfigError("the batch has no training data to start the chains at")
-
-    @classmethod
-    def generate_fantasy_state(
-        cls, model: BoltzmannMachine, batch_size: int, steps: int, **kwargs: Any
-    ) -> State:
-        """Fantasy particles: the state of new chains after ``steps`` sweeps, B rows."""
-        sampler = cls.from_model(model, batch_size, **kwargs)
-        sampler.update_state(steps)
-        return sampler.get_state()
 
     def set_state(self, state: State) -> None:
         """Start at a copy of this state; the inverse temperatures start anew."""

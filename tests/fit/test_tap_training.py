@@ -138,9 +138,9 @@ def train(model, data, method, epochs=12):
 
 
 @pytest.mark.parametrize(
-    "kinds, center", [("BB", True), ("BG", False), ("OB", False), ("BBB", False)]
+    "kinds, center, use_GD",
+    [("BB", True, True), ("BG", False, False), ("OB", False, True), ("BBB", False, False)],
 )
-@pytest.mark.parametrize("use_GD", [True, False])
 def test_training_lowers_the_exact_loss(kinds, center, use_GD):
     model, data = learner(kinds)
     for layer in model.layers:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paysage import backends as be
 from paysage.checks import check_whole
-from paysage.errors import ConfigError
+from paysage.likelihood import log_likelihood
 from paysage.metrics.base import Metric
-from paysage.models import BoltzmannMachine, State
+from paysage.models import BoltzmannMachine
 from paysage.models.tap import check_order
 
 if TYPE_CHECKING:
     from paysage.metrics.assessment import ModelAssessment
-
-Tensor = Any
 
 
 class TAPFreeEnergy(Metric):
@@ -89,30 +87,5 @@ class TAPLogLikelihood(TAPFreeEnergy):
     def measure(self, assessment: ModelAssessment) -> float:
         """The estimate for one minibatch."""
         model = assessment.model
-        log_weight = float(be.mean(log_unnormalized_marginal(model, assessment.data)))
-        return log_weight + self.free_energy(model)
-
-
-def log_unnormalized_marginal(model: BoltzmannMachine, visible: Tensor) -> Tensor:
-    """Log of the sum over hidden units of exp(-E) for visible units (B, V), (B,).
-
-    Raises
-    ------
-    ConfigError
-        If two hidden layers are connected: their sum has no closed form.
-    """
-    for c in model.connections:
-        if 0 not in (c.target_index, c.domain_index):
-            raise ConfigError(
-                f"the sum over hidden layers {(c.target_index, c.domain_index)} has no closed "
-                "form, for they are connected; TAPLogLikelihood needs hidden layers that are "
-                "connected to the visible one only. TAPFreeEnergy takes any graph"
-            )
-    hidden = (layer.zero_field(1) for layer in model.layers[1:])
-    state = State([visible[:1], *hidden])
-    state[0] = visible
-    total = -model.layers[0].energy(visible)
-    for i, layer in enumerate(model.layers[1:], start=1):
-        field = model.sweeps.field(state, i)
-        total = total + layer.conditional_log_partition(field)
-    return total
+        log_partition = -self.free_energy(model)
+        return log_likelihood(model, assessment.data, log_partition).mean

@@ -8,7 +8,7 @@ from paysage import fit, layers, optimizers, schedules
 from paysage.models import BoltzmannMachine
 
 SETTINGS = {
-    "mnist": util.Settings(200, 6, 100, learning_rate=5e-3, decay=0.3, mcsteps=5),
+    "mnist": util.Settings(200, 8, 100, learning_rate=5e-3, decay=1.0, mcsteps=5),
     "digits": util.Settings(100, 150, 50, learning_rate=1e-2, decay=0.03, mcsteps=5),
 }
 

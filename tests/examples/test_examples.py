@@ -231,3 +231,12 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith("StorageError: cannot make the folder")
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["mnist_tap", "mnist_gtap"])
+def test_tap_raises_its_likelihood(script, tmp_path, monkeypatch, name):
+    module = script(name)
+    faster = module.SETTINGS["digits"]._replace(batch_size=50, learning_rate=5e-3)
+    monkeypatch.setitem(module.SETTINGS, "digits", faster)
+    _, monitor = module.run(num_epochs=5, data="digits", out=tmp_path, verbose=False)
+    assert monitor.memory[-1]["TAPLogLikelihood"] > monitor.memory[0]["TAPLogLikelihood"]

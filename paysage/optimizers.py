@@ -84,6 +84,11 @@ class Optimizer:
 
         What is remembered belongs to one model: another one starts anew.
         """
+        if not hasattr(gradient, "weights"):
+            raise ConfigError(
+                "a method of training gives a gradient, as model.gradient does, got "
+                f"{type(gradient).__name__}"
+            )
         if self.lr is None:
             self.update_lr()
         if self._model() is not model:

@@ -74,6 +74,11 @@ def float_tensor(x: Any) -> Tensor:
     """Make a Float tensor of an array, a nested list, a tensor, a DataFrame or a number.
 
     What is a Float tensor already shares its memory with the result; anything else is copied.
+
+    Raises
+    ------
+    DataError
+        What are no real numbers: text, dates, complex or masked values, rows of unequal length.
     """
 
 

@@ -1,7 +1,6 @@
 """Minibatches of the rows of a tensor in memory."""
 
 import operator
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -155,15 +154,9 @@ def _width_after(transform: Transformation, row: Tensor) -> int:
 
 def as_rows(data: Any) -> Tensor:
     """The data as a two-dimensional Float tensor with contiguous rows, a copy only if needed."""
-    try:
-        # values too large for a Float become infinite, which is told with their place
-        with warnings.catch_warnings(), np.errstate(over="ignore"):
-            warnings.simplefilter("error", np.exceptions.ComplexWarning)
-            tensor = be.float_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data)
-    except (TypeError, ValueError, np.exceptions.ComplexWarning) as error:
-        raise DataError(
-            f"data of type {type(data).__name__} are no table of numbers: {error}"
-        ) from error
+    # values too large for a Float become infinite, which is told with their place
+    with np.errstate(over="ignore"):
+        tensor = be.float_tensor(data)
     shape = tuple(be.shape(tensor))
     if len(shape) != 2:
         raise ShapeError(f"data of shape {shape}, expected (rows, columns)")

@@ -164,6 +164,7 @@ class PCA:
 
     def transform(self, tensor: Tensor) -> Tensor:
         """Coordinates of rows along the principal directions, (x − mean) W: (B, n) → (B, k)."""
+        tensor = be.float_tensor(tensor)
         self._check_rows(tensor)
         return be.dot(tensor - self.mean, self.W)
 

@@ -9,14 +9,14 @@ from paysage import backends as be
 from paysage import schedules
 from paysage.errors import ConfigError, DataError, DivergenceError, ShapeError
 from paysage.models import BoltzmannMachine
+from paysage.models.graph import check_machine
 from paysage.models.initialize import check_batch
 from paysage.optimizers import Optimizer
 
 
 def check_model_and_batch(model: Any, batch: Any) -> None:
     """Raise a ConfigError unless there are a machine and a batch, in this order."""
-    if not isinstance(model, BoltzmannMachine):
-        raise ConfigError(f"the first argument is a BoltzmannMachine, got {type(model).__name__}")
+    check_machine(model)
     check_batch(batch)
 
 
@@ -24,7 +24,7 @@ def check_tools(optimizer: Any, method: Any) -> None:
     """Raise a ConfigError unless there are an optimizer and a method to train with."""
     if not isinstance(optimizer, Optimizer):
         raise ConfigError(f"optimizer must be made by paysage.optimizers, got {optimizer!r}")
-    if not callable(method):
+    if not callable(method) or isinstance(method, type):
         raise ConfigError(f"method must be a function such as fit.pcd, got {method!r}")
 
 

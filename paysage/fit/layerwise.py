@@ -17,7 +17,7 @@ from paysage.fit.checks import (
 )
 from paysage.fit.methods import pcd
 from paysage.fit.sgd import StochasticGradientDescent
-from paysage.models import BoltzmannMachine, Connection, State
+from paysage.models import BoltzmannMachine, Connection
 from paysage.models.initialize import initializer
 from paysage.optimizers import Optimizer
 from paysage.preprocess import Transformation
@@ -185,7 +185,8 @@ def _through(
     def output(rows: Tensor) -> Tensor:
         units = be.float_tensor(transform.compute(rows))
         for machine in stack:
-            units = State.from_visible(units, machine)[1]
+            # not State.from_visible: the data were checked, once, before the training
+            units = machine.sweeps.pass_up(machine.sweeps.empty_state(units))[1]
         return units
 
     return output

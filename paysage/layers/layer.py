@@ -175,6 +175,16 @@ class Layer(Parametric):
             self.params.loc[:] = self.params.loc + field
             self.enforce_constraints()
 
+    def check_backend(self, *units: Tensor) -> None:
+        """Raise a BackendError unless parameters and units are tensors of the backend in use."""
+        for what, tensors in (("units", units), ("parameters", self.params)):
+            if not all(map(be.is_tensor, tensors)):
+                raise BackendError(
+                    f"the {what} of {self!r} are no tensors of the backend in use, "
+                    f"{be.get_backend().backend!r}: be.float_tensor(units) and model.copy() make "
+                    "some that are"
+                )
+
     def check_units(self, units: Tensor) -> None:
         """Raise a named error unless units of the shape (B, n) meet a layer of the same backend.
 
@@ -184,13 +194,7 @@ class Layer(Parametric):
             If the units or the layer belong to another backend than the one in use.
         ShapeError
         """
-        for what, tensors in (("units", (units,)), ("parameters", self.params)):
-            if not all(map(be.is_tensor, tensors)):
-                raise BackendError(
-                    f"the {what} of {self!r} are no tensors of the backend in use, "
-                    f"{be.get_backend().backend!r}: be.float_tensor(units) and model.copy() make "
-                    "some that are"
-                )
+        self.check_backend(units)
         shape = tuple(be.shape(units))
         if len(shape) != 2 or shape[1] != self.num_units:
             raise ShapeError(f"{self!r} got units of shape {shape}, needs (rows, {self.num_units})")

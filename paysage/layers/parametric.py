@@ -78,13 +78,21 @@ class Parametric:
         self.penalties.update(penalty)
 
     def add_constraint(self, constraint: Mapping[str, Callable]) -> None:
-        """Add constraints, ``{parameter name: function}``; each changes its tensor in place."""
+        """Add constraints, ``{parameter name: function}``; each changes its tensor in place.
+
+        A constraint is tried on a copy of its parameter.
+
+        Raises
+        ------
+        ConfigError
+            If it needs further arguments, or gives a new tensor in the place of changing its own.
+        """
         self._check_mapping("constraint", constraint)
         for name, function in constraint.items():
+            where = f"the constraint on {name!r} of {self!r}"
             if not callable(function):
-                raise ConfigError(
-                    f"the constraint on {name!r} of {self!r} is no function: {function!r}"
-                )
+                raise ConfigError(f"{where} is no function: {function!r}")
+            _try_constraint(function, be.copy_tensor(getattr(self.params, name)), where)
         self.constraints.update(constraint)
 
     def penalty_values(self) -> dict[str, float]:
@@ -131,3 +139,17 @@ class Parametric:
             self.add_penalty({name: penalties.from_config(penalty)})
         for name, constraint in config.get("constraints", {}).items():
             self.add_constraint({name: constraints.from_config(constraint)})
+
+
+def _try_constraint(function: Callable, param: Any, where: str) -> None:
+    try:
+        result = function(param)
+    except TypeError as error:
+        raise ConfigError(
+            f"{where}: {error}; arguments are bound by functools.partial(function, name=value)"
+        ) from error
+    if be.is_tensor(result) and result is not param:
+        raise ConfigError(
+            f"{where} gives a new tensor, which would be lost: it changes its own in place, "
+            "tensor[:] = value"
+        )

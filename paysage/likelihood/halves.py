@@ -9,6 +9,7 @@ import numpy as np
 from paysage import backends as be
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
+from paysage.models.graph import check_machine
 from paysage.models.sweep import Sweeps
 
 Tensor = Any
@@ -109,6 +110,7 @@ def two_halves(model: BoltzmannMachine) -> tuple[list[int], list[int]]:
     ------
     ConfigError
     """
+    check_machine(model)
     side = {0: 0}
     for c in model.connections:
         if (c.target_gain, c.domain_gain) != (1.0, 1.0):

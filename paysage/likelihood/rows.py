@@ -51,7 +51,7 @@ def log_likelihood(model: BoltzmannMachine, data: Tensor, log_partition: float) 
         raise ConfigError(
             f"the hidden layers of {model!r} cannot all be summed out: use variational_bound"
         )
-    state = _state_of(model, data)
+    state = State.from_visible(data, model)
     halves = Halves(model)
     weights = halves.log_weight(state, halves.inputs(state, halves.summed), beta=1.0)
     return _over_rows(weights - log_partition)
@@ -72,7 +72,7 @@ def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: floa
     log_partition : float
     """
     two_halves(model)  # refuses what has no energy
-    state = _settled(model, _state_of(model, data))
+    state = _settled(model, State.from_visible(data, model))
     sweeps = Sweeps(model.layers, model.connections)
     fields = [be.copy_tensor(sweeps.field(state, i)) for i in range(1, len(state))]
     seen = [model.layers[0].connected(state[0])]
@@ -97,13 +97,6 @@ def _settled(model: BoltzmannMachine, state: State) -> State:
         if max(changes) < TOLERANCE:
             break
     return state
-
-
-def _state_of(model: BoltzmannMachine, data: Tensor) -> State:
-    data = be.float_tensor(data)
-    model.layers[0].check_units(data)
-    model.layers[0].check_values(data)
-    return State.from_visible(data, model)
 
 
 def _over_rows(rows: np.ndarray) -> LogLikelihood:

@@ -29,7 +29,7 @@ def pdist(x: Tensor, y: Tensor) -> Tensor:
     -------
     tensor (m, n)
     """
-    distances = _squared_distances(x, y)
+    distances = _squared_distances(be.float_tensor(x), be.float_tensor(y))
     distances **= 0.5
     return distances
 
@@ -64,6 +64,7 @@ def find_k_nearest_neighbors(
     DataError
         When y has fewer than k rows that may be neighbours.
     """
+    x, y = be.float_tensor(x), be.float_tensor(y)
     squares = _squared_distances(x, y)
     _check_neighbors(be.shape(squares), k, exclude_self)
     if exclude_self:

@@ -55,10 +55,8 @@ class ProgressMonitor:
     """
 
     def __init__(self, generator_metrics: Sequence[Metric] | None = None) -> None:
-        if generator_metrics is not None and not isinstance(generator_metrics, Iterable):
-            raise ConfigError(f"generator_metrics is {generator_metrics!r}, expected a list of it")
         self.generator_metrics: list[Any] = (
-            default_metrics() if generator_metrics is None else list(generator_metrics)
+            default_metrics() if generator_metrics is None else _listed(generator_metrics)
         )
         self.memory: list[OrderedDict[str, float]] = []
         self.epochs: list[int] = []
@@ -73,7 +71,7 @@ class ProgressMonitor:
             Something in the list is not a metric, or two metrics have one name.
         """
         names: list[str] = []
-        for metric in self.generator_metrics:
+        for metric in _listed(self.generator_metrics):
             _check_metric(metric)
             if metric.name in names:
                 raise ConfigError(f"two metrics are named {metric.name}, expected different names")
@@ -241,6 +239,12 @@ def _groups(minibatches: Iterable[Any]) -> Iterator[list[Any]]:
             group = []
     if group:
         yield group
+
+
+def _listed(metrics: Any) -> list[Any]:
+    if not isinstance(metrics, Iterable):
+        raise ConfigError(f"generator_metrics is {metrics!r}, expected a list of metrics")
+    return list(metrics)
 
 
 def _check_metric(metric: Any) -> None:

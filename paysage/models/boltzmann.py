@@ -15,7 +15,7 @@ from paysage.checks import check_number, check_whole, is_whole
 from paysage.errors import ConfigError, PaysageError, ShapeError, StorageError
 from paysage.layers import Layer, layer_from_config
 from paysage.models.gradient import GradientBuilder, ModelGradient
-from paysage.models.graph import Connection, chain, check_graph
+from paysage.models.graph import Connection, chain, check_graph, check_machine
 from paysage.models.initialize import check_batch, initializer
 from paysage.models.state import State
 from paysage.models.sweep import Sweeps, update_hook
@@ -48,12 +48,17 @@ class BoltzmannMachine:
     def __init__(
         self, layer_list: Sequence[Layer], conn_list: Sequence[Connection] | None = None
     ) -> None:
-        if isinstance(layer_list, Layer):
-            raise ConfigError("layer_list is a list of layers: BoltzmannMachine([first, second])")
+        if isinstance(layer_list, Layer) or not isinstance(layer_list, Iterable):
+            raise ConfigError(
+                "layer_list is a list of layers: BoltzmannMachine([first, second]), got "
+                f"{layer_list!r}"
+            )
         self.layers = list(layer_list)
         for layer in self.layers:
             if not isinstance(layer, Layer):
                 raise ConfigError(f"layer_list takes layers, got {type(layer).__name__}")
+        if isinstance(conn_list, Connection):
+            raise ConfigError("conn_list is a list of connections: conn_list=[connection]")
         self.connections = chain(self.layers) if conn_list is None else list(conn_list)
         check_graph(self.layers, self.connections)
         self.sweeps = Sweeps(self.layers, self.connections)
@@ -88,6 +93,7 @@ class BoltzmannMachine:
             Of the method; `num_components` for 'pca'.
         """
         fill = initializer(method)
+        check_machine(self)
         check_batch(batch)
         if batch.ncols != self.layers[0].num_units:
             raise ShapeError(

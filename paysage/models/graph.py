@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from paysage import backends as be
+from paysage.checks import is_whole
 from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Layer, Weights, weights_from_config
 from paysage.threads import MIN_PIECE, in_pieces
@@ -118,7 +119,7 @@ def check_graph(layers: Sequence[Layer], connections: Sequence[Connection]) -> N
     pairs = set()
     for c in connections:
         ends = (c.target_index, c.domain_index)
-        if any(not 0 <= i < len(layers) for i in ends) or ends[0] == ends[1]:
+        if any(not is_whole(i) or i >= len(layers) for i in ends) or ends[0] == ends[1]:
             raise ConfigError(
                 f"a connection joins two of the layers 0..{len(layers) - 1}, got {ends}"
             )
@@ -140,6 +141,22 @@ def _reached(pairs: Collection[frozenset[int]]) -> set[int]:
         edge = set().union(*(pair for pair in pairs if pair & edge)) - found
         found |= edge
     return found
+
+
+def check_machine(model: Any) -> None:
+    """Raise a named error unless something is a machine on the backend in use.
+
+    Raises
+    ------
+    ConfigError
+        For anything else than a BoltzmannMachine.
+    BackendError
+        For one that was made on another backend.
+    """
+    if not hasattr(model, "sweeps"):  # the class itself is made of what is here
+        raise ConfigError(f"expected a BoltzmannMachine, got {type(model).__name__}")
+    for layer in model.layers:
+        layer.check_backend()
 
 
 def links_of(num_layers: int, connections: Sequence[Connection]) -> list[list[Link]]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
+from paysage.checks import check_whole
 from paysage.errors import ShapeError
+from paysage.models.graph import check_machine
 
 if TYPE_CHECKING:
     from paysage.models.boltzmann import BoltzmannMachine
@@ -40,14 +42,23 @@ class State:
         that are set already. A layer with further neighbours receives its input multiplied by
         (all neighbours / neighbours set), in the place of what those would send
         (Salakhutdinov & Hinton 2009).
+
+        Raises
+        ------
+        ShapeError, DataError
+            If the visible layer cannot have such units.
         """
+        check_machine(model)
         visible = be.float_tensor(visible)
         model.layers[0].check_units(visible)
+        model.layers[0].check_values(visible)
         return model.sweeps.pass_up(model.sweeps.empty_state(visible))
 
     @classmethod
     def from_model(cls, batch_size: int, model: BoltzmannMachine) -> State:
         """Each layer drawn on its own, as if it had no neighbours."""
+        check_machine(model)
+        check_whole("batch_size", batch_size)
         return cls(layer.random(batch_size) for layer in model.layers)
 
     @classmethod

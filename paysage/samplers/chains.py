@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
+from paysage.models.initialize import check_batch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,6 +54,7 @@ class Chains:
     @classmethod
     def from_batch(cls, model: BoltzmannMachine, batch: Any, **kwargs: Any) -> Self:
         """Chains that start at the first training minibatch."""
+        check_batch(batch)
         for visible in batch.iterate("train"):
             return cls.from_visible(model, visible, **kwargs)
         raise ConfigError("the batch has no training data to start the chains at")

@@ -10,6 +10,7 @@ from paysage import schedules
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
+from paysage.models.graph import check_machine
 from paysage.models.sweep import update_hook
 from paysage.samplers.beta import AutoregressiveGammaSampler
 from paysage.samplers.chains import Chains
@@ -50,6 +51,7 @@ class SequentialMC(Chains):
         beta_std: float = 0.6,
         schedule: Any = schedules.Constant,
     ) -> None:
+        check_machine(model)
         update_hook(updater)
         self.model = model
         self.mcsteps = check_whole("mcsteps", mcsteps)
@@ -75,6 +77,7 @@ class SequentialMC(Chains):
     def update_state(self, steps: int | None = None) -> None:
         """Sweep ``steps`` times (``mcsteps`` by default), each at the next temperature."""
         state = self.get_state()
+        self.model.check_state(state)
         for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
             self.model.update_state_(1, state, self.updater, self.next_beta(), self.clamped)
 

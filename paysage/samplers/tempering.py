@@ -12,6 +12,7 @@ from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
+from paysage.models.graph import check_machine
 from paysage.samplers.chains import Chains
 
 Tensor = Any
@@ -49,6 +50,7 @@ class ParallelTempering(Chains):
         betas: Any = 10,
         clamped: Iterable[int] | None = None,
     ) -> None:
+        check_machine(model)
         self.model = model
         self.mcsteps = check_whole("mcsteps", mcsteps)
         self.betas = _checked_betas(betas)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from paysage import backends as be
+from paysage.errors import DataError
 
 EPS = float(np.finfo(np.float32).eps)
 GEN = np.random.default_rng(11)
@@ -72,6 +73,39 @@ def test_float_tensor_copies_all_but_float_tensors():
     for source in (np.ones(2), be.long_tensor([1, 1])):
         be.float_tensor(source)[0] = 5
         same(source, [1, 1])
+
+
+@pytest.mark.parametrize("make", ["float_tensor", "long_tensor"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        None,
+        "rows.h5",
+        [[1, 2], [3]],
+        np.ones((1, 2)) * 1j,
+        np.array([["2020-01-01"]], dtype="M8[D]"),
+        np.ma.masked_array([[1, 2]], [[False, True]]),
+        {1: 2},
+    ],
+    ids=["nothing", "text", "ragged", "complex", "dates", "masked", "dict"],
+)
+def test_what_is_no_table_of_numbers_is_refused(make, source):
+    with pytest.raises(DataError, match=f"type {type(source).__name__} are no table of numbers"):
+        getattr(be, make)(source)
+
+
+def test_float_tensor_of_a_subclass_is_plain():
+    with pytest.warns(PendingDeprecationWarning):
+        source = np.matrix([[1, 2], [3, 4]], dtype=np.float32)
+    result = be.float_tensor(source)
+    same(result * result, [[1, 4], [9, 16]])  # a np.matrix would multiply as matrices do
+
+
+def test_float_tensor_of_a_tensor_with_a_gradient():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    result = be.float_tensor(torch.ones(2, requires_grad=True))
+    result[0] = 5
+    same(result, [5, 1])
 
 
 def test_long_tensor_cuts_fractions_off():

@@ -188,7 +188,7 @@ def test_numbers_too_large_for_a_float_are_told_with_their_place(recwarn):
 @pytest.mark.parametrize(
     ("transform", "error", "words"),
     [
-        (pre.Transformation(pre.scale, ["a"]), ConfigError, "could not convert"),
+        (pre.Transformation(pre.scale, ["a"]), DataError, "could not convert"),
         (pre.Transformation(pre.scale, kwargs={"denom": 2}), ConfigError, "denom"),
         (pre.Transformation(pre.scale, [[1.0, 2.0]]), ConfigError, r"row of shape \(1, 3\)"),
         (pre.Transformation(pre.scale, [[1.0, 0.0, 1.0]]), DataError, "NaN or infinite"),

@@ -199,3 +199,12 @@ def test_a_transform_that_makes_nan_is_told():
     batch = in_memory_batch(data, 64, 0.9, pre.Transformation(lambda x: be.log(x)))
     with pytest.raises(DataError, match="-inf in column 5"):
         PCA.from_batch(batch, K)
+
+
+def test_rows_of_any_kind_are_transformed():
+    components = PCA.from_svd([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]], 1)
+    rows = [[3, 1], [2, 2]]
+    wanted = be.to_numpy_array(components.transform(be.float_tensor(rows)))
+    for given in (rows, np.array(rows), pd.DataFrame(rows)):
+        assert be.is_tensor(components.project(given))
+        np.testing.assert_array_equal(be.to_numpy_array(components.transform(given)), wanted)

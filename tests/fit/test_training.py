@@ -498,6 +498,7 @@ BAD_ARGUMENTS = {
     "no chains": ({"negative_phase_batch_size": 0}, ConfigError, "negative_phase_batch_size"),
     "update": ({"update_method": "gibbs"}, ConfigError, "gibbs"),
     "method": ({"method": "pcd"}, ConfigError, "pcd"),
+    "a class of methods": ({"method": fit.TAP}, ConfigError, "method must be a function"),
     "beta": ({"beta_std": -0.1}, ConfigError, "beta_std"),
     "beta nan": ({"beta_std": float("nan")}, ConfigError, "beta_std"),
     "period": ({"lr_period": "step"}, ConfigError, "lr_period"),
@@ -618,3 +619,11 @@ def test_a_file_that_cannot_be_written_loses_no_training(saver, tmp_path):
     assert not same_values(model, before)
     # the other files are written all the same, and hold what was learned
     assert same_values(BoltzmannMachine.from_saved(tmp_path / "2.h5"), model)
+
+
+def test_a_method_without_a_gradient_is_named_and_changes_nothing():
+    trainer = trainer_of(student("bernoulli"), draws(TRUTHS["bernoulli"]()))
+    before = trainer.model.copy()
+    with pytest.raises(ConfigError, match="a method of training gives a gradient"):
+        trainer.train(optimizers.ADAM(), 1, method=lambda visible, phases: None, verbose=False)
+    assert same_values(trainer.model, before)

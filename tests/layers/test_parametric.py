@@ -210,3 +210,20 @@ def test_penalties_that_meet_nothing_are_refused(part):
             weights.add_penalty({"matrix": penalty})
     assert not weights.penalties
     weights.add_penalty({"matrix": penalties.l1_penalty(0.1, slice_tuple=(2, slice(1, 9)))})
+
+
+@pytest.mark.parametrize(
+    "constraint, words",
+    [
+        (constraints.zero_row, r"missing 1 required .*'index'.* functools.partial"),
+        (lambda matrix: be.clip(matrix, 0.0, 1.0), "gives a new tensor, which would be lost"),
+    ],
+)
+def test_a_constraint_that_could_not_work_is_refused_when_added(constraint, words):
+    weights = Weights((3, 2))
+    before = array(be.copy_tensor(weights.W()))
+    with pytest.raises(ConfigError, match=words):
+        weights.add_constraint({"matrix": constraint})
+    assert not weights.constraints
+    weights.add_constraint({"matrix": lambda matrix: be.clip_(matrix, 0.0, 1.0)})
+    np.testing.assert_array_equal(array(weights.W()), before)

@@ -132,3 +132,10 @@ def test_what_does_not_fit_is_refused():
             find_k_nearest_neighbors(x, y, k)
     with pytest.raises(DataError, match="among 2 rows"):
         find_k_nearest_neighbors(x, x, 3, exclude_self=True)
+
+
+def test_tables_of_any_kind():
+    rows = [[0, 0], [3, 4]]
+    np.testing.assert_array_equal(be.to_numpy_array(pdist(rows, np.array(rows))), [[0, 5], [5, 0]])
+    _, distances = find_k_nearest_neighbors(rows, np.array(rows), 2)
+    np.testing.assert_array_equal(be.to_numpy_array(distances), [[0, 5], [0, 5]])

@@ -274,3 +274,11 @@ def test_save_every_takes_a_format(tmp_path, place, name):
 def test_one_metric_is_no_list_of_metrics():
     with pytest.raises(ConfigError, match="generator_metrics is First"):
         ProgressMonitor(First())
+
+
+@pytest.mark.parametrize("metrics", [None, ReconstructionError()])
+def test_what_takes_the_place_of_the_list_is_a_list(metrics):
+    monitor = ProgressMonitor()
+    monitor.generator_metrics = metrics
+    with pytest.raises(ConfigError, match="expected a list of metrics"):
+        monitor.metric_names()

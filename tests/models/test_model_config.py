@@ -195,3 +195,18 @@ def test_nothing_stands_in_two_places():
 def test_what_is_no_connection_is_refused(bad):
     with pytest.raises(ConfigError, match=r"conn_list takes connections, such as .*got"):
         BoltzmannMachine([BernoulliLayer(3), BernoulliLayer(2)], bad)
+
+
+@pytest.mark.parametrize(
+    "layers, connections, words",
+    [
+        (None, None, "layer_list is a list of layers"),
+        ("pair", Connection(0, 1, Weights((3, 2))), "conn_list is a list of connections"),
+        ("pair", [Connection(0.0, 1.0, Weights((3, 2)))], r"joins two .* got \(0.0, 1.0\)"),
+        ("pair", [Connection("a", 1, Weights((3, 2)))], r"joins two .* got \('a', 1\)"),
+    ],
+)
+def test_what_is_no_list_of_layers_or_connections(layers, connections, words):
+    layers = [BernoulliLayer(3), BernoulliLayer(2)] if layers else None
+    with pytest.raises(ConfigError, match=words):
+        BoltzmannMachine(layers, connections)

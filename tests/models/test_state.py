@@ -6,8 +6,9 @@ from machines import arrays, pair, random_state, skip
 
 from paysage import backends as be
 from paysage.batch import in_memory_batch
-from paysage.errors import BackendError, ShapeError
+from paysage.errors import BackendError, ConfigError, DataError, ShapeError
 from paysage.fit import SGD
+from paysage.likelihood import AIS
 from paysage.models import State
 from paysage.optimizers import ADAM
 from paysage.samplers import SequentialMC
@@ -79,3 +80,52 @@ def test_a_model_of_another_backend_is_refused_and_unharmed(other, backend):
     be.set_backend(backend)
     model.markov_chain(1, start)
     model.compute_reconstructions(data)
+
+
+@pytest.mark.parametrize(
+    "value, words", [(255.0, "from 0 to 1, got values from 0 to 255"), (np.nan, "NaN")]
+)
+def test_visible_units_that_the_layer_cannot_have_are_refused(value, words):
+    model = pair("BB")
+    visible = np.zeros((3, 4))
+    visible[1, 2] = value
+    for start in (
+        lambda: State.from_visible(visible, model),
+        lambda: model.compute_reconstructions(visible),
+        lambda: SequentialMC.from_visible(model, visible),
+    ):
+        with pytest.raises(DataError, match=words):
+            start()
+
+
+@pytest.mark.parametrize("rows", [-1, 2.5, "3", None])
+def test_numbers_of_rows_are_whole(rows):
+    with pytest.raises(ConfigError, match="batch_size must be a whole number"):
+        State.from_model(rows, pair("BB"))
+
+
+def test_arguments_in_another_order_are_named():
+    model = pair("BB")
+    for call in (
+        lambda: State.from_model(model, 3),
+        lambda: State.from_visible(model, np.zeros((3, 4))),
+        lambda: SequentialMC(State.from_model(3, model)),
+        lambda: AIS(in_memory_batch(np.zeros((10, 4)), 2)),
+    ):
+        with pytest.raises(ConfigError, match="expected a BoltzmannMachine, got"):
+            call()
+
+
+def test_chains_and_first_guesses_of_a_machine_of_the_other_backend_are_refused(other):
+    model = pair("BB")
+    chains = SequentialMC.from_model(model, 3)
+    be.set_backend(other)
+    data = in_memory_batch(np.eye(4), 2, train_fraction=0.5)
+    for call in (
+        chains.update_state,
+        lambda: model.initialize(data),
+        lambda: SequentialMC(model),
+        lambda: AIS(model),
+    ):
+        with pytest.raises(BackendError, match=f"backend in use, '{other}'"):
+            call()

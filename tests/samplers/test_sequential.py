@@ -228,3 +228,8 @@ def test_errors():
         SequentialMC(model).update_state()
     with pytest.raises(ShapeError):
         SequentialMC(model).set_state(random_state(skip(), 3))
+
+
+def test_an_array_is_no_batch_to_start_at():
+    with pytest.raises(ConfigError, match="got a ndarray for a batch"):
+        SequentialMC.from_batch(pair("BB"), np.zeros((3, 4)))

@@ -4,6 +4,8 @@
 
 import numpy as np
 
+from paysage.backends.conversion import plain_array
+
 EPSILON = float(np.finfo(np.float32).eps)
 Float = np.float32
 Double = np.float64
@@ -24,14 +26,14 @@ def float_scalar(x):
 
 
 def float_tensor(x):
-    if isinstance(x, np.ndarray) and x.dtype == Float:
-        return x
-    # np.asarray first: PyTorch's tensors do not take NumPy's keywords
-    return np.array(np.asarray(x), dtype=Float, order="C")
+    array = plain_array(x)
+    if isinstance(x, np.ndarray) and array.dtype == Float:
+        return array
+    return np.array(array, dtype=Float, order="C")
 
 
 def long_tensor(x):
-    return np.array(x).astype(Long, order="C")
+    return plain_array(x).astype(Long, order="C")
 
 
 def cast_float(x):

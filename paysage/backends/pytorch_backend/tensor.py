@@ -5,6 +5,7 @@
 import numpy as np
 import torch
 
+from paysage.backends.conversion import plain_array
 from paysage.backends.pytorch_backend import device
 
 EPSILON = float(torch.finfo(torch.float32).eps)
@@ -43,9 +44,14 @@ def cast_long(x):
 def to_numpy_array(x):
     if isinstance(x, Tensor):
         return x.detach().cpu().numpy()
+    return np.asarray(_without_tensors(x))
+
+
+def _without_tensors(x):
+    """A list of tensors, which NumPy would take apart one number at a time, as an array."""
     if isinstance(x, (list, tuple)) and any(isinstance(part, Tensor) for part in x):
         return np.stack([to_numpy_array(part) for part in x])
-    return np.asarray(x)
+    return x
 
 
 def from_numpy_array(x):
@@ -93,7 +99,7 @@ def _converted(x, dtype, numpy_dtype):
     if isinstance(x, Tensor):
         x = x.detach() if x.requires_grad else x
         return x.to(device.current(), dtype)
-    array = to_numpy_array(x)
+    array = plain_array(_without_tensors(x))
     # Also what has the dtype already is copied: the tensor owns its memory.
     return torch.from_numpy(array.astype(numpy_dtype, order="C")).to(device.current())
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError, DataError
+from paysage.likelihood.halves import two_halves
 from paysage.metrics.base import Metric
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class PseudoLikelihood(Metric):
         Raises
         ------
         ConfigError
-            The machine has more than two layers, or visible units whose values cannot be listed.
+            The machine has more than two layers, visible units whose values cannot be listed, or
+            the gains of a layerwise pretraining.
         DataError
             The data are no states of the visible layer.
         """
@@ -76,6 +78,7 @@ class _TwoLayers:
             raise ConfigError(
                 f"PseudoLikelihood needs a machine of a visible and a hidden layer, got {model!r}"
             )
+        two_halves(model)  # refuses what has no energy
         self.visible, self.hidden = model.layers
         if self.visible.num_states() is None:
             raise ConfigError(

@@ -10,6 +10,7 @@ from paysage.likelihood import log_likelihood
 from paysage.metrics.base import Metric
 from paysage.models import BoltzmannMachine
 from paysage.models.tap import check_order
+from paysage.models.tap_descent import Minimizer
 
 if TYPE_CHECKING:
     from paysage.metrics.assessment import ModelAssessment
@@ -30,6 +31,11 @@ class TAPFreeEnergy(Metric):
         Of the expansion in the couplings; see ``models.gibbs_free_energy``.
     tolerance, max_iters
         See ``models.tap_descent.Minimizer``.
+
+    Raises
+    ------
+    ConfigError
+        If an argument cannot be meant.
     """
 
     option_names = ("num_samples", "order", "tolerance", "max_iters")
@@ -43,6 +49,7 @@ class TAPFreeEnergy(Metric):
     ) -> None:
         super().__init__()
         check_order(order)
+        Minimizer(tolerance=tolerance, max_iters=max_iters)  # refuses what it cannot take
         self.num_samples = check_whole("num_samples", num_samples, 1)
         self.order = order
         self.tolerance = tolerance

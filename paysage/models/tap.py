@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paysage import backends as be
+from paysage.checks import check_number, check_whole, is_whole
 from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Layer
 from paysage.layers.tap import TAPUnits, tap_units
@@ -30,7 +31,7 @@ ORDERS = (1, 2, 3)
 
 def check_order(order: Any) -> None:
     """Raise a ConfigError unless the expansion is known to this order."""
-    if order not in ORDERS:
+    if not is_whole(order) or order not in ORDERS:
         raise ConfigError(f"order must be one of {ORDERS}, got {order!r}")
 
 
@@ -59,6 +60,7 @@ class StateTAP(State):
 
         Units without a support get the means of their layer alone in a standard normal field.
         """
+        check_whole("the number of means", batch_size, 1)
         return cls(_random_means(layer, batch_size) for layer in model.layers)
 
     @classmethod
@@ -116,34 +118,27 @@ class GibbsFreeEnergy:
 
     def __init__(self, model: BoltzmannMachine, order: int = 2, beta: float = 1.0) -> None:
         check_order(order)
-        if not float(beta) > 0:
+        if check_number("beta", beta) == 0:
             raise ConfigError(f"beta must be greater than zero, got {beta!r}")
         self.model, self.order, self.beta = model, int(order), float(beta)
         self.units: list[TAPUnits] = [
             tap_units(layer, f"layer {i}") for i, layer in enumerate(model.layers)
         ]
-        self._pairs = {ends: self._pair(ends) for ends in _coupled(model)}
-        rings = _rings(self._pairs) if order == 3 else []
-        self._triangles = {ring: self._triangle(ring) for ring in rings}
-
-    def _matrix(self, i: int, j: int) -> Tensor:
-        """Couplings between two layers, (n_i, n_j), those of several connections added up."""
-        return self.beta * sum(
-            c.weights.W(trans=c.target_index != i)
-            for c in self.model.connections
-            if {c.target_index, c.domain_index} == {i, j}
-        )
+        couplings = _couplings(model, self.beta)
+        self._pairs = {
+            ends: Pair(matrix, self.order, self._exclusive(ends))
+            for ends, matrix in couplings.items()
+        }
+        self._triangles = {
+            (i, j, k): Triangle(
+                [couplings[i, j], couplings[j, k], be.transpose(couplings[i, k])],
+                self._exclusive((i, j, k)),
+            )
+            for i, j, k in (_rings(couplings) if order == 3 else [])
+        }
 
     def _exclusive(self, layers: Sequence[int]) -> list[bool]:
         return [self.units[i].exclusive for i in layers]
-
-    def _pair(self, ends: tuple[int, int]) -> Pair:
-        return Pair(self._matrix(*ends), self.order, self._exclusive(ends))
-
-    def _triangle(self, ring: tuple[int, int, int]) -> Triangle:
-        i, j, k = ring
-        matrices = [self._matrix(i, j), self._matrix(j, k), self._matrix(k, i)]
-        return Triangle(matrices, self._exclusive(ring))
 
     def _seen(self, state: State) -> list[Seen]:
         """Means and cumulants of what connections see."""
@@ -249,8 +244,9 @@ class GibbsFreeEnergy:
             part.matrix[:] = scale * (slopes[i, j] if i < j else be.transpose(slopes[j, i]))
 
 
-def _coupled(model: BoltzmannMachine) -> list[tuple[int, int]]:
-    """Pairs of layers with a connection, the lower index first."""
+def _couplings(model: BoltzmannMachine, beta: float) -> dict[tuple[int, int], Tensor]:
+    """Weights times beta of each connected pair of layers i < j, (n_i, n_j)."""
+    found = {}
     for c in model.connections:
         if (c.target_gain, c.domain_gain) != (1.0, 1.0):
             raise ConfigError(
@@ -258,8 +254,10 @@ def _coupled(model: BoltzmannMachine) -> list[tuple[int, int]]:
                 f"{(c.target_gain, c.domain_gain)} of a layerwise pretraining: there is no energy "
                 "that TAP could expand; train them by fit.pcd or fit.cd"
             )
-    ends = ((c.target_index, c.domain_index) for c in model.connections)
-    return sorted({(min(e), max(e)) for e in ends})
+        downwards = c.target_index > c.domain_index
+        ends = (c.domain_index, c.target_index) if downwards else (c.target_index, c.domain_index)
+        found[ends] = beta * c.weights.W(trans=downwards)
+    return found
 
 
 def _rings(pairs: Any) -> list[tuple[int, int, int]]:

@@ -31,6 +31,8 @@ def encode_index(index: Any) -> Any:
         raise ConfigError(
             f"a slice tuple consists of slices, integers and lists of integers; got {index!r}"
         )
+    if len(set(numbers)) < len(numbers):
+        raise ConfigError(f"a slice tuple names an element once; got {index!r}")
     return index
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
-from paysage.checks import check_whole
+from paysage.checks import check_number, check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
@@ -143,7 +143,7 @@ class ParallelTempering(Chains):
             Of each round.
         rounds : int
         """
-        if not 0 < target < 1:
+        if not 0 < check_number("target", target) < 1:
             raise ConfigError(f"target is a rate above 0 and below 1, got {target!r}")
         for _ in range(check_whole("rounds", rounds, 1)):
             self.forget_rates()
@@ -167,9 +167,12 @@ class ParallelTempering(Chains):
 
 
 def _checked_betas(betas: Any) -> np.ndarray:
-    if np.ndim(betas) == 0:
+    try:
+        found = np.array(betas, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(f"betas are numbers, got {betas!r}") from None
+    if found.ndim == 0:
         return np.linspace(1.0, 0.1, check_whole("betas", betas, 2))
-    found = np.array(betas, dtype=np.float64)
     if found.ndim != 1 or len(found) < 2 or found[0] != 1 or not found[-1] > 0:
         raise ConfigError(f"betas fall from 1 to a number greater than zero, got {betas!r}")
     if not (np.diff(found) < 0).all():

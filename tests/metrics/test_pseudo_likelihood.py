@@ -118,6 +118,10 @@ def test_what_it_cannot_measure_is_named():
         PseudoLikelihood().measure(seen(pair("GB"), binary(2, 4)))
     with pytest.raises(ConfigError, match="a visible and a hidden layer"):
         PseudoLikelihood().measure(seen(skip(), binary(2, 4)))
+    doubled = pair("BB")
+    doubled.connections[0].domain_gain = 2.0
+    with pytest.raises(ConfigError, match="there is no energy"):
+        PseudoLikelihood().measure(seen(doubled, binary(2, 4)))
     with pytest.raises(DataError, match=r"one of the values \(0.0, 1.0\)"):
         PseudoLikelihood().measure(seen(pair("BB"), np.full((2, 4), 0.5)))
 

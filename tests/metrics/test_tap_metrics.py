@@ -84,5 +84,11 @@ def test_options_go_into_the_configuration():
     metric = TAPLogLikelihood(4, order=3)
     twin_metric = TAPLogLikelihood.from_config(metric.get_config())
     assert (twin_metric.num_samples, twin_metric.order) == (4, 3)
-    with pytest.raises(ConfigError, match="num_samples"):
-        TAPFreeEnergy(0)
+
+
+@pytest.mark.parametrize(
+    "option", [{"num_samples": 0}, {"order": 4}, {"tolerance": -1.0}, {"max_iters": "200"}], ids=str
+)
+def test_options_that_cannot_be_meant_are_refused_before_training(option):
+    with pytest.raises(ConfigError, match=next(iter(option))):
+        TAPFreeEnergy(**option)

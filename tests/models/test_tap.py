@@ -379,15 +379,22 @@ def _log_sum_of_spins(model):
     return reference.log_sum_exp(v @ loc[0] + h @ loc[1] + np.einsum("si,ij,sj->s", v, matrix, h))
 
 
-@pytest.mark.parametrize("order", [0, 4, "2"])
+@pytest.mark.parametrize("order", [0, 4, "2", True, [2]])
 def test_other_orders_are_refused(order):
     with pytest.raises(ConfigError, match="order must be one of"):
         GibbsFreeEnergy(build("BB", (3, 2)), order)
 
 
-def test_a_temperature_below_zero_is_refused():
-    with pytest.raises(ConfigError, match="beta must be greater than zero"):
-        GibbsFreeEnergy(build("BB", (3, 2)), beta=-1.0)
+@pytest.mark.parametrize("beta", [-1.0, 0.0, float("inf"), float("nan"), None, "1"])
+def test_temperatures_that_cannot_be_meant_are_refused(beta):
+    with pytest.raises(ConfigError, match="beta must be"):
+        GibbsFreeEnergy(build("BB", (3, 2)), beta=beta)
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, None])
+def test_a_number_of_means_that_is_none_is_refused(number):
+    with pytest.raises(ConfigError, match="the number of means must be a whole number"):
+        build("BB", (3, 2)).compute_StateTAP(num_samples=number)
 
 
 def test_what_does_not_fit_the_machine_is_refused():
@@ -403,22 +410,3 @@ def test_gains_of_a_pretraining_are_refused():
     model.connections[0].domain_gain = 2.0
     with pytest.raises(ConfigError, match="no energy that TAP could expand"):
         GibbsFreeEnergy(model)
-
-
-def test_several_connections_of_a_pair_add_up():
-    """The graph of a machine refuses them; the free energy would take them as their sum."""
-    model, other = machine("BB"), machine("BB", seed=5)
-    state = means_of(model)
-    whole = machine("BB")
-    extra = other.connections[0]
-    whole.connections[0].weights.params.matrix[:] += extra.weights.W()
-    extra.target_index, extra.domain_index = 0, 1
-    model.connections.append(extra)
-    for order in (2, 3):
-        found, wanted = GibbsFreeEnergy(model, order), GibbsFreeEnergy(whole, order)
-        np.testing.assert_allclose(array(found.value(state)), array(wanted.value(state)))
-        gradient = found.parameter_gradient(state).weights
-        for part in gradient:
-            np.testing.assert_allclose(
-                array(part.matrix), array(wanted.parameter_gradient(state).weights[0].matrix)
-            )

@@ -186,6 +186,7 @@ def test_aliases():
         (lambda: pen.l2_norm(1.0, target=None), "finite target"),
         (lambda: pen.l1_penalty(1.0, (1.5,)), "slices, integers and lists"),
         (lambda: pen.l1_penalty(1.0, "all"), "slices, integers and lists"),
+        (lambda: pen.l1_penalty(1.0, ([2, 0, 2],)), "names an element once"),
         (lambda: pen.from_config({"name": "l1_penality", "penalty": 1.0}), "did you mean"),
         (lambda: pen.from_config({"name": "l1_penalty", "strength": 1.0}), "cannot be made"),
         (lambda: pen.from_config({"penalty": 1.0}), "has a 'name'"),

@@ -127,7 +127,11 @@ def test_the_same_seed_gives_the_same_chains():
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("betas", [1, [1.0], [0.9, 0.5], [1.0, 0.0], [1.0, 0.5, 0.5], [1.0, 2.0]])
+@pytest.mark.parametrize(
+    "betas",
+    [1, None, [1.0], [0.9, 0.5], [1.0, 0.0], [1.0, 0.5, 0.5], [1.0, 2.0], ["1", "hot"], [[1.0], 2]],
+    ids=str,
+)
 def test_ladders_that_cannot_be_meant_are_refused(betas):
     with pytest.raises(ConfigError, match="betas"):
         ParallelTempering(pair("BB"), betas=betas)
@@ -140,3 +144,9 @@ def test_a_sampler_without_a_state_says_so():
             call()
     with pytest.raises(ShapeError):
         sampler.set_state(random_state(build("BB", (5, 3)), 2))
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0, "half", float("nan")])
+def test_rates_that_cannot_be_meant_are_refused(target):
+    with pytest.raises(ConfigError, match="target"):
+        ParallelTempering.from_model(pair("BB"), 5).tune(target)

@@ -99,37 +99,49 @@ class _Round:
 
     def __init__(self, tasks: Sequence[Callable[[], Any]]) -> None:
         self._tasks = tasks
-        self._next = itertools.count()  # of CPython's counters each number is given out once
-        self._ended: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
+        self._next: Iterator[int] = itertools.count()  # CPython gives each number out once
+        self._none_left = itertools.repeat(len(tasks))
+        self._ends: list[tuple[Any, BaseException | None]] = [(None, None)] * len(tasks)
 
     def results(self, helpers: int) -> list[Any]:
-        for _ in range(helpers):
-            # the copy takes NumPy's error state along; a context serves one thread at a time
-            _jobs().put(partial(contextvars.copy_context().run, self._work))
-        self._work()
-        # not waiting for the helpers: one that wakes up late finds nothing to do
-        ended = sorted((self._wait() for _ in self._tasks), key=lambda end: end[0])
-        for _, _, error in ended:
+        busy = [threading.Lock() for _ in range(helpers)]
+        try:
+            for lock in busy:
+                # the copy takes NumPy's error state along; a context serves one thread at a time
+                _jobs().put(partial(contextvars.copy_context().run, self._help, lock))
+            self._work()
+            _wait_for(busy)
+        except BaseException:  # an interrupt, which may come at any place, in this thread only
+            self._next = self._none_left
+            # the others still write into memory that is about to be used again
+            _wait_for(busy)
+            raise
+        for _, error in self._ends:
             if error is not None:
                 raise error
-        return [result for _, result, _ in ended]
+        return [result for result, _ in self._ends]
+
+    def _help(self, busy: threading.Lock) -> None:
+        with busy:
+            self._work()
 
     def _work(self) -> None:
-        _here.working = True
-        while (i := next(self._next)) < len(self._tasks):
-            try:
-                self._ended.put((i, self._tasks[i](), None))
-            except BaseException as error:  # raised again by the thread that waits
-                self._ended.put((i, None, error))
-        _here.working = False
-
-    def _wait(self) -> tuple[int, Any, BaseException | None]:
         try:
-            return self._ended.get()
-        except KeyboardInterrupt as error:
-            # the others still write into memory that is about to be used again
-            i, result, failed = self._ended.get()
-            return i, result, failed or error
+            _here.working = True
+            while (i := next(self._next)) < len(self._tasks):
+                try:
+                    self._ends[i] = self._tasks[i](), None
+                except BaseException as error:  # raised again by the thread that waits
+                    self._ends[i] = None, error
+        finally:
+            _here.working = False
+
+
+def _wait_for(busy: Sequence[threading.Lock]) -> None:
+    """Until the helpers have ended; one that has not begun yet will find nothing to do."""
+    for lock in busy:
+        with lock:
+            pass
 
 
 @functools.cache

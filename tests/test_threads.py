@@ -1,6 +1,8 @@
 """Small products run on one thread, and an application's own choice stands."""
 
+import itertools
 import os
+import sys
 import threading
 import time
 from functools import partial
@@ -8,6 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from paysage import threads
 from paysage.threads import (
     FEW_MULTIPLICATIONS,
     MIN_PIECE,
@@ -19,6 +22,7 @@ from paysage.threads import (
     pieces,
     side_by_side,
     threads_for,
+    working,
 )
 
 pytestmark = pytest.mark.backend_free
@@ -131,6 +135,39 @@ def test_an_error_comes_out_after_all_have_ended(two_threads):
     with threads_for(1), pytest.raises(KeyError):
         side_by_side(fail, slow)
     assert ended == [1]
+
+
+def test_an_interrupt_after_any_call_comes_out_when_all_have_ended(two_threads, monkeypatch):
+    """Python looks for signals after calls: raise one after each call of the module in turn."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    running, calls = [], itertools.count()
+
+    def task():
+        running.append(1)
+        time.sleep(0.001)
+        running.pop()
+
+    def interrupt(frame, event, _):
+        here = event in ("call", "c_return") and frame.f_code.co_filename == threads.__file__
+        if here and next(calls) == place:
+            raise KeyboardInterrupt
+
+    with threads_for(1):
+        side_by_side(task, task)
+        place, interrupted = -1, True
+        while interrupted:
+            place, calls = place + 1, itertools.count()
+            sys.setprofile(interrupt)
+            try:
+                side_by_side(task, task, task)
+                interrupted = False
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.setprofile(None)
+            assert not running and not working()
+        side_by_side(*[threading.Barrier(2, timeout=60).wait] * 2)  # both threads are still there
+    assert place > 10
 
 
 def test_numpys_error_state_goes_along(two_threads):

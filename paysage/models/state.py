@@ -70,7 +70,7 @@ class State:
         return self.units[index]
 
     def __setitem__(self, index: int, units: Tensor) -> None:
-        self.units[index] = units
+        self.units[index] = be.float_tensor(units)
 
     def __len__(self) -> int:
         return len(self.units)

@@ -207,6 +207,20 @@ def test_a_layer_that_ignores_the_memory_it_is_offered_is_trained_all_the_same(c
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, bool])
+@pytest.mark.parametrize("method", [fit.pcd, fit.cd])
+def test_a_minibatch_of_another_dtype_counts_like_floats(method, dtype):
+    model = deep()
+    visible = array(data_of(model)).astype(dtype)
+    found = []
+    for units in (be.float_tensor(visible), be.from_numpy_array(visible)):
+        be.set_seed(5)
+        gradient = method(units, Phases(model, 7))
+        found.append([array(leaf) for leaf in gradient.leaves()])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_the_gradient_is_the_models_gradient_of_the_two_states():
     model = deep()
     phases = Phases(model, 7)

@@ -201,7 +201,9 @@ class Layer(Parametric):
             raise ShapeError(f"{self!r} got units of shape {shape}, needs (rows, {self.num_units})")
 
     def check_values(self, units: Tensor) -> None:
-        """Raise a DataError if units are not finite or lie outside the layer's support."""
+        """Raise a DataError if there are no units, or some that the layer cannot have."""
+        if be.num_elements(units) == 0:
+            raise DataError(f"{self!r} got units of shape {tuple(be.shape(units))}, needs rows")
         if not be.is_finite_all(units):
             raise DataError(f"{self!r} got units that are NaN or infinite")
         if self.support is None:

@@ -127,7 +127,12 @@ class BoltzmannMachine:
         return clamped
 
     def check_state(self, state: State) -> None:
-        """Raise a ShapeError unless the state has the layers and the widths of this machine."""
+        """Raise a named error unless it is a state, of the layers and widths of this machine."""
+        if not isinstance(state, State):
+            raise ConfigError(
+                "expected a state, such as State.from_visible(visible, model) or State(tensors), "
+                f"got {type(state).__name__}"
+            )
         if len(state) != self.num_layers:
             raise ShapeError(f"a state of {len(state)} layers does not fit {self!r}")
         for layer, units in zip(self.layers, state, strict=True):

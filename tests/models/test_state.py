@@ -129,3 +129,22 @@ def test_chains_and_first_guesses_of_a_machine_of_the_other_backend_are_refused(
     ):
         with pytest.raises(BackendError, match=f"backend in use, '{other}'"):
             call()
+
+
+def test_an_array_is_no_state():
+    model = pair("BB")
+    units = be.zeros((5, 4))
+    for call in (
+        lambda: model.joint_energy(units),
+        lambda: model.markov_chain(1, units),
+        lambda: model.gradient([units, be.zeros((5, 3))], State.from_visible(units, model)),
+        lambda: SequentialMC(model).set_state(None),
+    ):
+        with pytest.raises(ConfigError, match=r"expected a state, such as .* got"):
+            call()
+
+
+def test_visible_units_have_rows():
+    for kinds in ("BB", "GB", "OB"):
+        with pytest.raises(DataError, match=r"units of shape \(0, 4\), needs rows"):
+            State.from_visible(be.zeros((0, 4)), pair(kinds))

@@ -8,9 +8,15 @@ from paysage import fit, layers, optimizers, schedules
 from paysage.models import BoltzmannMachine
 
 SETTINGS = {
-    "mnist": util.Settings(200, 20, 100, learning_rate=1e-2, decay=0.1, mcsteps=1),
+    "mnist": util.Settings(200, 10, 100, learning_rate=5e-3, decay=0.5, mcsteps=2),
     "digits": util.Settings(100, 150, 50, learning_rate=2e-2, decay=0.05, mcsteps=10),
 }
+
+# Most hidden units start off, so that each of them can come to stand for a stroke.
+HIDDEN_BIAS = -2.0
+
+# Chains whose temperatures wander far gather in few of the digits.
+BETA_STD = 0.2
 
 
 def run(
@@ -45,10 +51,12 @@ def run(
     chosen = util.choose(SETTINGS, images)
     batch = util.create_batch(chosen.batch_size, data=images)
 
-    visible = layers.BernoulliLayer(batch.ncols)
-    hidden = layers.BernoulliLayer(chosen.num_hidden)
+    # Without centering, chains prefer one or two of the digits (Montavon & Müller 2012).
+    visible = layers.BernoulliLayer(batch.ncols, center=True)
+    hidden = layers.BernoulliLayer(chosen.num_hidden, center=True)
     model = BoltzmannMachine([visible, hidden])
     model.initialize(batch, method="glorot_normal")
+    util.set_bias(hidden, HIDDEN_BIAS)
 
     rate = schedules.PowerLawDecay(initial=chosen.learning_rate, coefficient=chosen.decay)
     trainer = fit.SGD(model, batch)
@@ -58,6 +66,7 @@ def run(
             chosen.num_epochs if num_epochs is None else num_epochs,
             mcsteps=chosen.mcsteps,
             method=fit.pcd,
+            beta_std=BETA_STD,
             verbose=verbose,
             lr_period="epoch",
         )

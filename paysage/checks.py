@@ -29,6 +29,7 @@ def check_whole(name: str, value: Any, smallest: int = 0) -> int:
 
 def check_number(name: str, value: Any, smallest: float = 0.0) -> float:
     """The value as a float; a ConfigError unless it is a finite number at least so large."""
-    if not isinstance(value, Real) or not smallest <= float(value) < math.inf:
-        raise ConfigError(f"{name} must be a finite number, at least {smallest:g}, got {value!r}")
+    if not isinstance(value, Real) or not (math.isfinite(value) and smallest <= float(value)):
+        least = "" if smallest == -math.inf else f" at least {smallest:g},"
+        raise ConfigError(f"{name} must be a finite number,{least} got {value!r}")
     return float(value)

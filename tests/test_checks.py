@@ -30,3 +30,10 @@ def test_numbers_become_floats_of_python(value):
 def test_what_is_no_finite_number_so_large_is_named(bad):
     with pytest.raises(ConfigError, match="x must be a finite number, at least 0, got"):
         check_number("x", bad)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None, (1.0, 2.0)])
+def test_numbers_without_a_least_one_are_finite(bad):
+    assert check_number("x", -1e300, -np.inf) == -1e300
+    with pytest.raises(ConfigError, match="x must be a finite number, got"):
+        check_number("x", bad, -np.inf)

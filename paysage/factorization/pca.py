@@ -11,6 +11,7 @@ import numpy as np
 from paysage import backends as be
 from paysage import storage
 from paysage.backends.contract import Tensor
+from paysage.backends.conversion import plain_array
 from paysage.checks import check_whole
 from paysage.errors import ConfigError, DataError, ShapeError, StorageError
 from paysage.factorization.streaming import (
@@ -141,7 +142,7 @@ class PCA:
             that are not finite.
         """
         check_whole("num_components", num_components, 1)
-        rows = np.asarray(be.to_numpy_array(tensor), dtype=np.float64)
+        rows = np.asarray(plain_array(be.to_numpy_array(tensor)), dtype=np.float64)
         if rows.ndim != 2:
             raise ShapeError(f"PCA got data of shape {rows.shape}, expected (rows, columns)")
         for count, what in zip(rows.shape, ("rows", "columns"), strict=True):

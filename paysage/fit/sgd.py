@@ -119,6 +119,7 @@ class StochasticGradientDescent:
         check_tools(optimizer, method)
         each_epoch = check_lr_period(lr_period, optimizer)
         AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
+        self.monitor.check_saving(self.model)
         check_data(self.model, self.batch)
         phases = Phases(self.model, chains, mcsteps, update_method, beta_std)
         run = _Run(optimizer, method, phases, burn_in, each_epoch, verbose)

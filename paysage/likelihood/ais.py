@@ -13,11 +13,13 @@ import numpy as np
 from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
+from paysage.layers import Layer
 from paysage.likelihood import schedules
 from paysage.likelihood.bennett import bennett_ratio
 from paysage.likelihood.halves import Halves, base_of, two_halves
 from paysage.math_utils import MeanVarianceArrayCalculator
 from paysage.models import BoltzmannMachine, State
+from paysage.models.graph import check_machine
 from paysage.threads import threads_for
 
 Tensor = Any
@@ -89,6 +91,8 @@ class AIS:
     ------
     ConfigError
         If a setting cannot be used, or the graph has a ring of an odd number of layers.
+    ShapeError, DataError
+        If the visible layer cannot have the units of ``base``.
     """
 
     def __init__(
@@ -98,14 +102,17 @@ class AIS:
         betas: Any = 14_500,
         base: Any = None,
     ) -> None:
+        check_machine(model)
         self.model = model
         self.num_chains = check_whole("num_chains", num_chains, 2)
         self.betas = schedules.checked(betas)
-        fields = None if base is None else base_of(model, _moments_of(base))
+        fields = None if base is None else base_of(model, _moments_of(base, model.layers[0]))
         self.halves = Halves(model, _visible_is_smaller(model), fields)
 
     def adapt(self, pilot_chains: int = 20, pilot_steps: int = 1000) -> AIS:
         """Space the inverse temperatures by the spread of a pilot run's weights; gives itself."""
+        check_whole("pilot_chains", pilot_chains, 2)
+        check_whole("pilot_steps", pilot_steps, 1)
         pilot = AIS.__new__(AIS)
         pilot.__dict__.update(self.__dict__)
         pilot.num_chains, pilot.betas = int(pilot_chains), schedules.uniform(pilot_steps)
@@ -220,10 +227,12 @@ def _visible_is_smaller(model: BoltzmannMachine) -> bool:
     return first <= second
 
 
-def _moments_of(base: Any) -> MeanVarianceArrayCalculator:
+def _moments_of(base: Any, visible: Layer) -> MeanVarianceArrayCalculator:
     """Mean and variance of each column of the training rows of a batch, or of a tensor."""
     moments = MeanVarianceArrayCalculator()
     for rows in base.iterate("train") if hasattr(base, "iterate") else [be.float_tensor(base)]:
+        visible.check_units(rows)
+        visible.check_values(rows)
         moments.update(rows)
     return moments
 

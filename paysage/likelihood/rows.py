@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paysage import backends as be
+from paysage.checks import check_number
 from paysage.errors import ConfigError
 from paysage.likelihood.halves import Halves, two_halves
 from paysage.models import BoltzmannMachine, State
@@ -46,6 +47,7 @@ def log_likelihood(model: BoltzmannMachine, data: Tensor, log_partition: float) 
     ConfigError
         For deeper machines: see ``variational_bound``.
     """
+    log_partition = check_number("log_partition", log_partition, -math.inf)
     first, _ = two_halves(model)
     if first != [0]:
         raise ConfigError(
@@ -71,6 +73,7 @@ def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: floa
     data : tensor (B, V)
     log_partition : float
     """
+    log_partition = check_number("log_partition", log_partition, -math.inf)
     two_halves(model)  # refuses what has no energy
     state = _settled(model, State.from_visible(data, model))
     sweeps = Sweeps(model.layers, model.connections)

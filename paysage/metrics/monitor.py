@@ -130,6 +130,17 @@ class ProgressMonitor:
             measured += len(group)
         return measured
 
+    def check_saving(self, model: Any) -> None:
+        """Raise now what would keep the model from being saved after an epoch.
+
+        Raises
+        ------
+        ConfigError
+            If it has a part that cannot be stored, such as a constraint that is not registered.
+        """
+        if self._savers:
+            model.get_config()
+
     def record(self, epoch: int, metrics: dict[str, float], model: Any) -> None:
         """Remember the metrics of an epoch, and save the model where that was asked for.
 

@@ -208,3 +208,8 @@ def test_rows_of_any_kind_are_transformed():
     for given in (rows, np.array(rows), pd.DataFrame(rows)):
         assert be.is_tensor(components.project(given))
         np.testing.assert_array_equal(be.to_numpy_array(components.transform(given)), wanted)
+
+
+def test_text_is_no_table():
+    with pytest.raises(DataError, match="no table of numbers"):
+        PCA.from_svd([[1, "a"]], 1)

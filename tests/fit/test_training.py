@@ -627,3 +627,13 @@ def test_a_method_without_a_gradient_is_named_and_changes_nothing():
     with pytest.raises(ConfigError, match="a method of training gives a gradient"):
         trainer.train(optimizers.ADAM(), 1, method=lambda visible, phases: None, verbose=False)
     assert same_values(trainer.model, before)
+
+
+def test_what_cannot_be_stored_is_told_before_the_training_that_is_to_store_it(tmp_path, capfd):
+    trainer = trainer_of(student("bernoulli"), draws(TRUTHS["bernoulli"]()))
+    trainer.model.layers[0].add_constraint({"loc": lambda loc: None})
+    trainer.monitor.save_every(tmp_path / "model.h5")
+    with pytest.raises(ConfigError, match="not registered"):
+        trainer.train(optimizers.ADAM(), 2)
+    assert capfd.readouterr() == ("", "")
+    assert trainer.monitor.memory == []

@@ -8,7 +8,7 @@ from machines import array, build, pair, skip
 
 from paysage import backends as be
 from paysage import batch
-from paysage.errors import ConfigError, ShapeError
+from paysage.errors import ConfigError, DataError, ShapeError
 from paysage.likelihood import AIS, LikelihoodWarning, exact_log_partition, sandwich
 from paysage.likelihood.schedules import respaced, three_pieces, uniform
 from paysage.models import State
@@ -181,3 +181,23 @@ def test_respacing_evens_out_the_spread():
     assert found[0] == 0
     assert found[-1] == 1
     assert np.sum(found > 0.9) > 20
+
+
+@pytest.mark.parametrize(
+    "base, error, words",
+    [
+        (np.zeros((3, 2)), ShapeError, r"needs \(rows, 4\)"),
+        (np.full((3, 4), np.nan), DataError, "NaN"),
+        (np.full((3, 4), 255.0), DataError, "from 0 to 1"),
+    ],
+    ids=["width", "nan", "grey"],
+)
+def test_base_data_that_the_visible_layer_cannot_have_are_refused(base, error, words):
+    with pytest.raises(error, match=words):
+        AIS(pair("BB"), base=base)
+
+
+@pytest.mark.parametrize("numbers", [(1, 10), (20, 0), (2.5, 10)])
+def test_pilots_that_cannot_run_are_refused(numbers):
+    with pytest.raises(ConfigError, match="pilot_"):
+        AIS(pair("BB"), 2, 2).adapt(*numbers)

@@ -6,7 +6,7 @@ from machines import array, build, pair
 
 from paysage import backends as be
 from paysage.errors import ConfigError, DataError, ShapeError
-from paysage.likelihood import exact_log_partition, log_likelihood, variational_bound
+from paysage.likelihood import AIS, exact_log_partition, log_likelihood, variational_bound
 from paysage.testing import ExactMachine
 
 TWO_LAYERS = {name: (lambda name=name: pair(name)) for name in ("BB", "BG", "BO", "OB", "OG")}
@@ -73,3 +73,11 @@ def test_data_that_do_not_fit_are_refused():
 
 def test_one_row_has_no_standard_error():
     assert np.isnan(log_likelihood(pair("BB"), be.zeros((1, 4)), 0.0).standard_error)
+
+
+@pytest.mark.parametrize("measure", [log_likelihood, variational_bound])
+def test_an_estimate_is_no_log_partition(measure):
+    model = pair("BB")
+    for wrong in (AIS(model, 2, 2).run(), None, float("nan")):
+        with pytest.raises(ConfigError, match="log_partition must be a finite number, got"):
+            measure(model, be.zeros((2, 4)), wrong)

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
+import stationarity
+from machines import pair
 
 from paysage import backends as be
 from paysage.errors import ConfigError, ShapeError
 from paysage.layers import BernoulliLayer
 from paysage.metrics import ModelAssessment, default_metrics
 from paysage.models import BoltzmannMachine
+from paysage.testing import ExactMachine
 
 
 class CountingMachine(BoltzmannMachine):
@@ -47,6 +50,14 @@ def test_as_many_particles_as_rows_unless_said_otherwise():
     for wanted, got in ((None, 8), (3, 3)):
         assessment = ModelAssessment(data(), machine(), num_fantasy=wanted)
         assert be.shape(assessment.fantasy.get_visible()) == (got, 6)
+
+
+def test_particles_follow_the_model_at_an_inverse_temperature_of_one():
+    model = pair("BB")
+    exact = ExactMachine(model)
+    assessment = ModelAssessment(be.zeros((20_000, 4)), model, fantasy_steps=30)
+    position = exact.index(assessment.fantasy)
+    assert stationarity.chi_square(position, exact.probabilities) > 1e-4
 
 
 def test_one_seed_gives_one_assessment():

@@ -20,6 +20,16 @@ def test_identical_samples_have_none(assess):
     assert coefficient(assess, sample, sample.copy()) < 5e-3
 
 
+def test_rounding_below_zero_counts_as_zero(assess):
+    """The same rows in another order: sums of the same distances, half of them too small."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        sample = rng.normal(size=(40, 7))
+        value = coefficient(assess, sample, rng.permutation(sample))
+        # a few roundings of single precision, 1e-7, under a root
+        assert 0.0 <= value < 2e-3
+
+
 def test_far_points_score_one(assess):
     assert coefficient(assess, np.zeros((4, 3)), np.ones((5, 3))) == pytest.approx(1.0, abs=1e-6)
 

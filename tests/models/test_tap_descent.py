@@ -133,6 +133,22 @@ def test_steps_that_raise_the_free_energy_become_shorter():
     assert not kept.converged and shortened.converged
 
 
+def test_an_average_that_led_upwards_starts_anew():
+    """With steps of half a deviation; an average that is kept takes more than 120 of them."""
+    model = build("BB", (8, 6), scale=1.0)
+    _, report = model.compute_StateTAP(init_lr=0.5, tolerance=1e-3, max_iters=70, num_samples=5)
+    assert report.converged
+
+
+def test_roundings_of_the_free_energy_do_not_hold_a_search_up():
+    """Near the end its changes are below a rounding: a ratchet would take half of them back."""
+    model = build("BB", (40, 30), scale=0.2)
+    _, report = model.compute_StateTAP(
+        use_GD=False, ratchet=True, tolerance=3e-6, max_iters=100, num_samples=5
+    )
+    assert report.converged
+
+
 def test_rows_are_searched_on_their_own():
     model = MACHINES["skip"]()
     start = StateTAP.from_model(3, model)

@@ -21,9 +21,9 @@ def autoregressive(phi, steps, chains, seed=1):
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.9])
 def test_the_time_of_an_autoregressive_process(phi):
     time = (1 + phi) / (1 - phi)
-    found = integrated_autocorrelation_time(autoregressive(phi, 4000, 20))
+    found = integrated_autocorrelation_time(autoregressive(phi, 8000, 50))
     # relative deviation sqrt(2 (2 window + 1) time / steps), Madras & Sokal 1988; 5 sigma
-    assert abs(found / time - 1) < 5 * np.sqrt(22 * time / 80_000) + np.exp(-5)
+    assert abs(found / time - 1) < 5 * np.sqrt(22 * time / 400_000) + np.exp(-5)
 
 
 def test_one_chain_may_be_a_vector():

@@ -75,13 +75,13 @@ class Halves:
         total = np.zeros(state.batch_size())
         for i in self.kept:
             layer = self.model.layers[i]
-            total -= _double(layer.energy(state[i]))
+            total -= double(layer.energy(state[i]))
             if beta < 1.0:
                 pull = be.dot(layer.connected(state[i]), self.base[i])
-                total += (1.0 - beta) * _double(pull)
+                total += (1.0 - beta) * double(pull)
         for i, received in inputs.items():
             field = self._field(i, received, beta)
-            total += _double(self.model.layers[i].conditional_log_partition(field))
+            total += double(self.model.layers[i].conditional_log_partition(field))
         return total
 
     def _field(self, i: int, received: Tensor, beta: float) -> Tensor:
@@ -153,5 +153,6 @@ def base_of(model: BoltzmannMachine, moments: Any) -> list[Tensor]:
     return base
 
 
-def _double(tensor: Tensor) -> np.ndarray:
+def double(tensor: Tensor) -> np.ndarray:
+    """The numbers of a tensor in double precision, an array."""
     return np.asarray(be.to_numpy_array(tensor), dtype=np.float64)

@@ -10,7 +10,7 @@ import numpy as np
 from paysage import backends as be
 from paysage.checks import check_number
 from paysage.errors import ConfigError
-from paysage.likelihood.halves import Halves, two_halves
+from paysage.likelihood.halves import Halves, double, two_halves
 from paysage.models import BoltzmannMachine, State
 from paysage.models.sweep import Sweeps
 
@@ -79,15 +79,13 @@ def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: floa
     sweeps = Sweeps(model.layers, model.connections)
     fields = [be.copy_tensor(sweeps.field(state, i)) for i in range(1, len(state))]
     seen = [model.layers[0].connected(state[0])]
-    total = -_double(model.layers[0].energy(state[0])) - log_partition
+    total = -double(model.layers[0].energy(state[0])) - log_partition
     for layer, field in zip(model.layers[1:], fields, strict=True):
         a = layer.connected(layer.mean(field))
-        total += _double(layer.conditional_log_partition(field)) - _double(
-            be.tsum(field * a, axis=1)
-        )
+        total += double(layer.conditional_log_partition(field)) - double(be.tsum(field * a, axis=1))
         seen.append(a)
     for c in model.connections:
-        total -= _double(c.weights.energy(seen[c.target_index], seen[c.domain_index]))
+        total -= double(c.weights.energy(seen[c.target_index], seen[c.domain_index]))
     return _over_rows(total)
 
 
@@ -105,7 +103,3 @@ def _settled(model: BoltzmannMachine, state: State) -> State:
 def _over_rows(rows: np.ndarray) -> LogLikelihood:
     spread = float(rows.std(ddof=1)) if len(rows) > 1 else math.nan
     return LogLikelihood(float(rows.mean()), spread / math.sqrt(len(rows)), rows)
-
-
-def _double(tensor: Tensor) -> np.ndarray:
-    return np.asarray(be.to_numpy_array(tensor), dtype=np.float64)

@@ -27,8 +27,9 @@ def integrated_autocorrelation_time(series: Any) -> float:
     Returns
     -------
     float
-        At least about 1 for chains that do not alternate. Series shorter than 50 times this number
-        underestimate it.
+        About 1 or more; less, and of no use, for chains that alternate. Series shorter than 50
+        times this number tend to underestimate it, those of chains that share a mode and never left
+        it say nothing of the others.
 
     Raises
     ------

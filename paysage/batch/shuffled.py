@@ -11,6 +11,8 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +99,7 @@ class _File(io.FileIO):
     """
 
     error: OSError | None = None
+    interrupted = False
 
     def write(self, data: Any) -> int:
         """Write all of the data, unless an earlier write has failed."""
@@ -125,12 +128,36 @@ def plain_target(path: Path) -> Iterator[tuple[Any, _File]]:
 
     with _File(path, "r+") as raw:
         mode = "r+" if path.stat().st_size else "w"
-        with h5py.File(raw, mode) as file:
+        with _interrupts_kept(raw), h5py.File(raw, mode) as file:
             yield file, raw
         _check(raw)
 
 
+@contextmanager
+def _interrupts_kept(raw: _File) -> Iterator[None]:
+    """Have Ctrl-C remembered by the file, and raised by `_check`.
+
+    Raised while HDF5 calls back to write a piece, as it may do whenever an object of h5py goes, it
+    would be swallowed and the piece be lost, or end the process.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) != signal.default_int_handler:
+        yield
+        return
+
+    def remember(*_: Any) -> None:
+        raw.interrupted = True
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _check(raw: _File) -> None:
+    if raw.interrupted:
+        raise KeyboardInterrupt
     if raw.error is not None:
         raise raw.error
 
@@ -164,6 +191,8 @@ class PlainTables:
 
     def select(self, key: str, start: int, stop: int) -> np.ndarray:
         """Rows of a dataset."""
+        if self.raw is not None:
+            _check(self.raw)
         try:
             return self.source[key][start:stop]
         except (OSError, RuntimeError) as error:

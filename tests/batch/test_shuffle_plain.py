@@ -1,6 +1,7 @@
 """Shuffling of datasets that pandas did not write, alone and beside frames."""
 
 import os
+import signal
 
 import h5py
 import numpy as np
@@ -11,6 +12,7 @@ import tables
 from paysage import storage
 from paysage.batch import DataShuffler, HDFtable
 from paysage.batch import shuffle as shuffle_module
+from paysage.batch import shuffled as shuffled_module
 from paysage.batch.shuffled import PlainTables
 from paysage.errors import StorageError
 
@@ -215,3 +217,18 @@ def test_dealing_is_what_it_is_for_frames():
         shuffler._permuted(np.arange(40), plan, 0),
         shuffler._permuted(pd.Series(range(40)), plan, 0),
     )
+
+
+@pytest.mark.parametrize("allowed_mem", [1, FEW_BYTES])
+def test_an_interrupt_while_a_piece_is_written_is_not_swallowed(source, monkeypatch, allowed_mem):
+    plain = shuffled_module._File.write
+
+    def write(self, data):
+        signal.raise_signal(signal.SIGINT)
+        return plain(self, data)
+
+    monkeypatch.setattr(shuffled_module._File, "write", write)
+    with pytest.raises(KeyboardInterrupt):
+        DataShuffler(source, source.with_name("out.h5"), allowed_mem=allowed_mem).shuffle()
+    assert [path.name for path in source.parent.iterdir()] == [source.name]
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler

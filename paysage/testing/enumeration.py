@@ -14,6 +14,7 @@ import numpy as np
 from paysage import backends as be
 from paysage.errors import ConfigError, DataError
 from paysage.models import BoltzmannMachine, State
+from paysage.models.graph import check_machine
 
 Tensor = Any
 
@@ -42,6 +43,7 @@ class ExactMachine:
     """
 
     def __init__(self, model: BoltzmannMachine, beta: float = 1.0) -> None:
+        check_machine(model)
         self.model = model
         self.beta = float(beta)
         self.listed = [i for i, layer in enumerate(model.layers) if layer.num_states() is not None]

@@ -12,6 +12,7 @@ from paysage.likelihood import AIS
 from paysage.models import State
 from paysage.optimizers import ADAM
 from paysage.samplers import SequentialMC
+from paysage.testing import ExactMachine
 
 
 @pytest.fixture
@@ -111,6 +112,7 @@ def test_arguments_in_another_order_are_named():
         lambda: State.from_visible(model, np.zeros((3, 4))),
         lambda: SequentialMC(State.from_model(3, model)),
         lambda: AIS(in_memory_batch(np.zeros((10, 4)), 2)),
+        lambda: ExactMachine(State.from_model(3, model)),
     ):
         with pytest.raises(ConfigError, match="expected a BoltzmannMachine, got"):
             call()

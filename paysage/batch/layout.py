@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,8 +87,10 @@ def opened(layout: Layout) -> Iterator[Callable[[int, int], np.ndarray]]:
     StorageError
         The file is gone or damaged, or its table has changed since it was looked up.
     """
-    with _nodes(layout) as node:
-        _check_unchanged(node, layout)
+    with ExitStack() as files:
+        with hdf5_lock():
+            node = files.enter_context(_nodes(layout))
+            _check_unchanged(node, layout)
 
         def read(start: int, stop: int) -> np.ndarray:
             try:
@@ -133,11 +135,10 @@ def _nodes(layout: Layout) -> Iterator[Callable[[str], Any]]:
         return
     import tables
 
-    with hdf5_lock():
-        try:
-            opened_file = tables.open_file(str(layout.filename), "r")
-        except (OSError, ValueError, RuntimeError) as error:
-            raise StorageError(f"cannot read {layout.filename}: {in_brief(error)}") from error
+    try:
+        opened_file = tables.open_file(str(layout.filename), "r")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StorageError(f"cannot read {layout.filename}: {in_brief(error)}") from error
     try:
         yield lambda path: opened_file.get_node(f"/{path}")
     finally:

@@ -15,10 +15,12 @@ from paysage import fit, optimizers
 from paysage import preprocess as pre
 from paysage.batch import Batch, HDFtable, InMemoryTable
 from paysage.batch import hdf as hdf_module
+from paysage.batch import layout as layout_module
 from paysage.batch.ahead import THREAD_NAME
 from paysage.errors import ConfigError, DataError, ShapeError, StorageError
 from paysage.layers import BernoulliLayer
 from paysage.models import BoltzmannMachine
+from paysage.storage import hdf5_lock
 
 # PyTables would rather have frames named like variables; 'key/0' is what scripts have
 pytestmark = pytest.mark.filterwarnings("ignore::tables.NaturalNameWarning")
@@ -466,3 +468,26 @@ def batch_from(source, path, data):
             "validate": HDFtable(path, "train/images", 50, rows=(300, None)),
         }
     )
+
+
+def test_the_reader_opens_its_file_as_the_only_user_of_hdf5(tmp_path, monkeypatch):
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = numbers()
+    table = HDFtable(path, "x", 10)
+    plain, free = layout_module.open_source, []
+
+    def ask():
+        free.append(hdf5_lock().acquire(blocking=False))
+        if free[-1]:
+            hdf5_lock().release()
+
+    def open_source(source):
+        asking = threading.Thread(target=ask)
+        asking.start()
+        asking.join()
+        return plain(source)
+
+    monkeypatch.setattr(layout_module, "open_source", open_source)
+    assert len(list(table.iterate())) == 11
+    assert free == [False]

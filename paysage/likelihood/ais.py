@@ -111,13 +111,10 @@ class AIS:
 
     def adapt(self, pilot_chains: int = 20, pilot_steps: int = 1000) -> AIS:
         """Space the inverse temperatures by the spread of a pilot run's weights; gives itself."""
-        check_whole("pilot_chains", pilot_chains, 2)
-        check_whole("pilot_steps", pilot_steps, 1)
-        pilot = AIS.__new__(AIS)
-        pilot.__dict__.update(self.__dict__)
-        pilot.num_chains, pilot.betas = int(pilot_chains), schedules.uniform(pilot_steps)
-        found = pilot.run()
-        self.betas = schedules.respaced(pilot.betas, found.increments, len(self.betas) - 1)
+        start = self.halves.draw_base(check_whole("pilot_chains", pilot_chains, 2))
+        even = schedules.uniform(check_whole("pilot_steps", pilot_steps, 1))
+        increments = self._anneal(start, even, _bar(False, "pilot"))
+        self.betas = schedules.respaced(even, increments, len(self.betas) - 1)
         return self
 
     def run(self, verbose: bool = False) -> Estimate:

@@ -7,11 +7,15 @@ from typing import Any
 
 from paysage import backends as be
 from paysage import schedules
+from paysage.checks import check_whole
 from paysage.errors import ConfigError, DataError, DivergenceError, ShapeError
+from paysage.fit.methods import contrastive_divergence
+from paysage.fit.tap import TAP
 from paysage.models import BoltzmannMachine
 from paysage.models.graph import check_machine
 from paysage.models.initialize import check_batch
 from paysage.optimizers import Optimizer
+from paysage.samplers import Chains
 
 
 def check_model_and_batch(model: Any, batch: Any) -> None:
@@ -26,6 +30,24 @@ def check_tools(optimizer: Any, method: Any) -> None:
         raise ConfigError(f"optimizer must be made by paysage.optimizers, got {optimizer!r}")
     if not callable(method) or isinstance(method, type):
         raise ConfigError(f"method must be a function such as fit.pcd, got {method!r}")
+
+
+def check_sampler(sampler: Any, model: BoltzmannMachine, method: Any) -> int:
+    """The number of chains of a sampler; a ConfigError unless it is one to train the model by."""
+    if not isinstance(sampler, Chains):
+        raise ConfigError(
+            "sampler takes chains of the model, such as ParallelTempering.from_model(model, 100), "
+            f"got {sampler!r}"
+        )
+    if getattr(sampler, "model", None) is not model:
+        raise ConfigError(f"{sampler!r} samples another model than the one that is to be trained")
+    if method is contrastive_divergence or isinstance(getattr(method, "__self__", None), TAP):
+        raise ConfigError(
+            f"a sampler goes on from where it was, as fit.pcd has it; {method!r} does not use it"
+        )
+    state = sampler.get_state()
+    model.check_state(state)
+    return check_whole("the number of chains", state.batch_size(), 1)
 
 
 def check_lr_period(lr_period: str | None, optimizer: Optimizer) -> bool:

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 from paysage import backends as be
+from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, ModelGradient, State
 from paysage.models.gradient import GradientBuilder
 from paysage.models.sweep import Sweeps, update_hook
-from paysage.samplers import AutoregressiveGammaSampler, SequentialMC
+from paysage.samplers import AutoregressiveGammaSampler, Chains, SequentialMC
 from paysage.threads import pieces, side_by_side
 
 Tensor = Any
@@ -36,6 +37,9 @@ class Phases:
         How layers are updated; see ``SequentialMC``.
     beta_std : float
         Standard deviation of the inverse temperature of the negative chains.
+    sampler : Chains, optional
+        Chains of the model that have a state and are the negative phase in the place of
+        ``num_chains`` driven ones; they move by their own ``update_state``.
     """
 
     def __init__(
@@ -45,19 +49,23 @@ class Phases:
         mcsteps: int = 1,
         update_method: str = "markov_chain",
         beta_std: float = 0.6,
+        sampler: Chains | None = None,
     ) -> None:
         self.model = model
         self.mcsteps = mcsteps
         self._hook = update_hook(update_method)
-        self.negative = SequentialMC.from_model(
-            model,
-            num_chains,
-            mcsteps=mcsteps,
-            clamped=(),
-            updater=update_method,
-            beta_std=beta_std,
-        )
-        self._betas = self.negative.beta_sampler
+        self.negative: Any = sampler
+        self._betas: AutoregressiveGammaSampler | None = None
+        if sampler is None:
+            self.negative = SequentialMC.from_model(
+                model,
+                num_chains,
+                mcsteps=mcsteps,
+                clamped=(),
+                updater=update_method,
+                beta_std=beta_std,
+            )
+            self._betas = self.negative.beta_sampler
         self._builder = GradientBuilder(model)
         self._own_sweeps: dict[tuple[int, int], Sweeps] = {}
         self._positive: dict[int, State] = {}
@@ -66,7 +74,12 @@ class Phases:
         self.data: State | None = None
 
     def set_driven(self, driven: bool) -> None:
-        """Let the negative chains' inverse temperatures wander, or keep them at one."""
+        """Let the negative chains' inverse temperatures wander, or keep them at one.
+
+        Those of a sampler of the user are left to it.
+        """
+        if self._betas is None:
+            return
         if driven:
             self._betas.set_beta(self.negative.get_state().batch_size())
         self.negative.beta_sampler = (
@@ -156,14 +169,32 @@ class Phases:
             sweeps.run(self.mcsteps, state, self._hook, clamped=(0,))
         sweeps.update(state, last, "mean")
 
-    def _negative_tasks(self, start: Tensor | None) -> tuple[State, list[Task]]:
-        if start is not None:
-            self.negative.restart(int(be.shape(start)[0]))
-        chains = self.negative.get_state()
+    def _with_room_for_mean(self, chains: State) -> State:
+        """The same units, but for memory of its own in the place of the last layer."""
         last, rows = len(chains) - 1, chains.batch_size()
         if rows not in self._last_mean:
             self._last_mean[rows] = be.zeros_like(chains[last])
-        state = State([*chains.units[:last], self._last_mean[rows]])
+        return State([*chains.units[:last], self._last_mean[rows]])
+
+    def _sampler_tasks(self) -> tuple[State, list[Task]]:
+        """The chains of the user move here, by themselves; what is left is the mean."""
+        self.negative.update_state(self.mcsteps)
+        state = self._with_room_for_mean(self.negative.get_state())
+        return state, [
+            partial(self._sweeps(1, k).update, _rows_of(state, part), len(state) - 1, "mean")
+            for k, part in enumerate(self._parts(state.batch_size()))
+        ]
+
+    def _negative_tasks(self, start: Tensor | None) -> tuple[State, list[Task]]:
+        if self._betas is None:  # a sampler of the user
+            if start is not None:
+                raise ConfigError(f"{self.negative!r} cannot start at a minibatch: take fit.pcd")
+            return self._sampler_tasks()
+        if start is not None:
+            self.negative.restart(int(be.shape(start)[0]))
+        chains = self.negative.get_state()
+        rows = chains.batch_size()
+        state = self._with_room_for_mean(chains)
         betas = self.negative.next_betas(self.mcsteps)
         return state, [
             partial(

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paysage.checks import check_whole
-from paysage.errors import DivergenceError
+from paysage.errors import ConfigError, DivergenceError
 from paysage.fit.checks import (
     check_data,
     check_finite,
     check_lr_period,
     check_model_and_batch,
+    check_sampler,
     check_tools,
 )
 from paysage.fit.methods import pcd
@@ -22,7 +23,7 @@ from paysage.fit.phases import Phases
 from paysage.metrics import ProgressMonitor
 from paysage.models import BoltzmannMachine
 from paysage.optimizers import Optimizer
-from paysage.samplers import AutoregressiveGammaSampler
+from paysage.samplers import AutoregressiveGammaSampler, Chains
 from paysage.threads import threads_for
 
 
@@ -75,6 +76,7 @@ class StochasticGradientDescent:
         verbose: bool = True,
         burn_in: int = 0,
         lr_period: str | None = None,
+        sampler: Chains | None = None,
     ) -> None:
         """Train for a number of epochs.
 
@@ -100,6 +102,11 @@ class StochasticGradientDescent:
         lr_period : 'training' or 'epoch', optional
             How often the schedule gives its next value: once for this call, as in the 0.2 line
             (the default, with a warning if the schedule is not constant), or once an epoch.
+        sampler : Chains, optional
+            Negative chains of your own, such as ``ParallelTempering.from_model(model, 100)``: they
+            make ``mcsteps`` steps of theirs at each minibatch, and stay yours to look at. Their
+            number and inverse temperatures are their own: ``beta_std`` and ``burn_in`` have no
+            effect.
 
         Raises
         ------
@@ -112,16 +119,20 @@ class StochasticGradientDescent:
         chains = negative_phase_batch_size
         if chains is None:
             chains = self.batch.batch_size
+        elif sampler is not None:
+            raise ConfigError("negative_phase_batch_size is no setting for a sampler's own chains")
         check_whole("num_epochs", num_epochs)
         check_whole("mcsteps", mcsteps, 1)
         check_whole("burn_in", burn_in)
         check_whole("negative_phase_batch_size", chains, 1)
         check_tools(optimizer, method)
+        if sampler is not None:
+            chains = check_sampler(sampler, self.model, method)
         each_epoch = check_lr_period(lr_period, optimizer)
         AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
         self.monitor.check_saving(self.model)
         check_data(self.model, self.batch)
-        phases = Phases(self.model, chains, mcsteps, update_method, beta_std)
+        phases = Phases(self.model, chains, mcsteps, update_method, beta_std, sampler)
         run = _Run(optimizer, method, phases, burn_in, each_epoch, verbose)
         with threads_for(max(chains, self.batch.batch_size) * self.model.largest_matrix()):
             self._epochs(run, num_epochs)

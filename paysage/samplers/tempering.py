@@ -108,7 +108,7 @@ class ParallelTempering(Chains):
         cold, hot = self._rows[lower], self._rows[lower + 1]
         gain = (self.betas[lower] - self.betas[lower + 1])[:, None] * (energy[cold] - energy[hot])
         uniform = np.asarray(be.to_numpy_array(be.rand(gain.shape)), np.float64)
-        swap = np.log(uniform) < gain
+        swap = np.log1p(-uniform) < gain  # of numbers in [0, 1)
         self._rows[lower] = np.where(swap, hot, cold)
         self._rows[lower + 1] = np.where(swap, cold, hot)
         self._tried[lower] += gain.shape[1]

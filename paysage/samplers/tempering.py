@@ -53,7 +53,7 @@ class ParallelTempering(Chains):
         check_machine(model)
         self.model = model
         self.mcsteps = check_whole("mcsteps", mcsteps)
-        self.betas = _checked_betas(betas)
+        self.betas = checked_betas(betas)
         self.clamped = None if clamped is None else model.clamped_layers(clamped)
         self._replicas: State | None = None
         self._rows = np.zeros((0, 0), dtype=np.int64)
@@ -166,7 +166,8 @@ class ParallelTempering(Chains):
         self.forget_rates()
 
 
-def _checked_betas(betas: Any) -> np.ndarray:
+def checked_betas(betas: Any) -> np.ndarray:
+    """A ladder of inverse temperatures as an array; a ConfigError unless it falls from 1."""
     try:
         found = np.array(betas, dtype=np.float64)
     except (TypeError, ValueError):

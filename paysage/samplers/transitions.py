@@ -1,0 +1,122 @@
+"""Tempered transitions: a walk through higher temperatures and back, taken or left as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from paysage import backends as be
+from paysage.checks import check_whole
+from paysage.errors import ConfigError
+from paysage.models import BoltzmannMachine, State
+from paysage.models.graph import check_machine
+from paysage.models.sweep import Sweeps
+from paysage.samplers.chains import Chains
+from paysage.samplers.tempering import checked_betas
+from paysage.threads import threads_for
+
+
+class TemperedTransitions(Chains):
+    """B chains that go up a ladder of temperatures and down again (Neal 1996).
+
+    A step sweeps at inverse temperature one, and then proposes a walk: one sweep at each rung
+    β_1 > ... > β_n on the way up, x̂_0 ... x̂_n, and one on the way down by the reversed order of
+    layers, x̌_n ... x̌_0. With β_0 = 1 the end x̌_0 replaces the start x̂_0 with probability
+    min(1, exp(Σ_i (β_i - β_{i+1}) (E(x̂_i) - E(x̌_i)))), i = 0 ... n-1, which leaves the model's
+    distribution as it is. A chain needs the memory of two states, not of a replica a rung as
+    ``ParallelTempering`` does; but a ladder that is too coarse has every walk rejected
+    (Neal, "Sampling from multimodal distributions using tempered transitions", Statistics and
+    Computing 6, 1996; in learning Salakhutdinov, NIPS 2009).
+
+    Parameters
+    ----------
+    model : BoltzmannMachine
+    mcsteps : int
+        Steps of an update.
+    betas : int or array
+        Inverse temperatures, falling from 1 and greater than zero, or a number of them, evenly
+        spaced from 1 to 0.1.
+    clamped : iterable of int, optional
+        Layers that stay as they are; by default those of ``model.set_clamped_sampling``.
+
+    Raises
+    ------
+    ConfigError
+    """
+
+    def __init__(
+        self,
+        model: BoltzmannMachine,
+        mcsteps: int = 1,
+        betas: Any = 30,
+        clamped: Iterable[int] | None = None,
+    ) -> None:
+        check_machine(model)
+        self.model = model
+        self.mcsteps = check_whole("mcsteps", mcsteps)
+        self.betas = checked_betas(betas)
+        self.clamped = None if clamped is None else model.clamped_layers(clamped)
+        self._up = Sweeps(model.layers, model.connections)
+        self._down = Sweeps(model.layers, model.connections)
+        self._down.order = self._down.order[::-1]
+        self._state: State | None = None
+        self.forget_rates()
+
+    def set_state(self, state: State) -> None:
+        """Start at a copy of this state."""
+        self.model.check_state(state)
+        self._state = State.from_state(state)
+
+    def get_state(self) -> State:
+        """The state of the chains; a ConfigError before one was set."""
+        if self._state is None:
+            raise ConfigError("the sampler has no state yet: call set_state(state) first")
+        return self._state
+
+    @property
+    def state(self) -> State:
+        """The same."""
+        return self.get_state()
+
+    def update_state(self, steps: int | None = None) -> None:
+        """Sweep and walk ``steps`` times (``mcsteps`` by default)."""
+        state = self.get_state()
+        self.model.check_state(state)
+        held = self.model.clamped_layers(self.clamped)
+        with threads_for(state.batch_size() * self.model.largest_matrix()):
+            for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
+                self._up.run(1, state, "sample", clamped=held)
+                self._walk(state, held)
+
+    def _walk(self, state: State, held: list[int]) -> None:
+        """Up the ladder and down from a copy, whose rows replace those of the state or not."""
+        there = State.from_state(state)
+        gain = np.zeros(state.batch_size())
+        drops = self.betas[:-1] - self.betas[1:]
+        for drop, beta in zip(drops, self.betas[1:], strict=True):
+            gain += drop * self._energy(there)
+            self._up.run(1, there, "sample", float(beta), held)
+        for drop, beta in zip(drops[::-1], self.betas[:0:-1], strict=True):
+            self._down.run(1, there, "sample", float(beta), held)
+            gain -= drop * self._energy(there)
+        uniform = np.asarray(be.to_numpy_array(be.rand(gain.shape)), np.float64)
+        taken = np.log1p(-uniform) < gain
+        rows = be.long_tensor(np.flatnonzero(taken))
+        for units, new in zip(state, there, strict=True):
+            units[rows] = new[rows]
+        self._tried += len(taken)
+        self._taken += int(taken.sum())
+
+    def _energy(self, state: State) -> np.ndarray:
+        return np.asarray(be.to_numpy_array(self.model.joint_energy(state)), np.float64)
+
+    def forget_rates(self) -> None:
+        """Count walks anew."""
+        self._tried = 0
+        self._taken = 0
+
+    def acceptance_rate(self) -> float:
+        """Part of the walks that were taken."""
+        return self._taken / max(self._tried, 1)

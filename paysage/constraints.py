@@ -9,6 +9,7 @@ from typing import Any
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
+from paysage.capturable import capturable
 from paysage.errors import ConfigError, ShapeError
 from paysage.registry import Registry, decode_arguments, encode_arguments
 
@@ -25,24 +26,27 @@ def register(function: Constraint) -> Constraint:
     function : callable
         Takes a tensor, and arguments that are bound with `functools.partial`; changes the tensor
         in place. It is known by its name, and must be registered before a model that uses it is
-        loaded.
+        loaded. One that keeps the promise of `paysage.capturable` has an attribute of that name.
     """
     return _registry.add(function)
 
 
 @register
+@capturable
 def non_negative(tensor: Tensor) -> None:
     """Set negative elements to zero."""
     be.clip_(tensor, a_min=0.0)
 
 
 @register
+@capturable
 def non_positive(tensor: Tensor) -> None:
     """Set positive elements to zero."""
     be.clip_(tensor, a_max=0.0)
 
 
 @register
+@capturable
 def diagonal(tensor: Tensor) -> None:
     """Set the elements off the diagonal of a matrix to zero."""
     _check_matrix("diagonal", tensor)
@@ -52,6 +56,7 @@ def diagonal(tensor: Tensor) -> None:
 
 
 @register
+@capturable
 def zero_row(tensor: Tensor, index: Any) -> None:
     """Set one row, or several, to zero; of a vector, elements.
 
@@ -71,6 +76,7 @@ def zero_row(tensor: Tensor, index: Any) -> None:
 
 
 @register
+@capturable
 def zero_column(tensor: Tensor, index: Any) -> None:
     """Set one column of a matrix, or several, to zero.
 
@@ -111,6 +117,7 @@ def zero_mask(tensor: Tensor, mask: Any) -> None:
 
 
 @register
+@capturable
 def fixed_column_norm(tensor: Tensor, norm: float = 1.0) -> None:
     """Scale each column of a matrix to one Euclidean norm; a column of zeros stays.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
 from paysage import schedules
+from paysage.capturable import Capturable
 from paysage.checks import check_number
 from paysage.errors import ConfigError
 
@@ -31,8 +32,11 @@ def _tolerance(value: Any) -> float:
     return float(value)
 
 
-class Optimizer:
+class Optimizer(Capturable):
     """Base of the rules: the learning rate, and one set of slots a parameter.
+
+    A rule is a subclass with ``_step``, and ``_start`` where it remembers something. To be
+    capturable (``paysage.capturable``) it lets ``_step`` read its Python numbers in ``numbers``.
 
     Parameters
     ----------
@@ -54,6 +58,8 @@ class Optimizer:
         self.tolerance = _tolerance(tolerance)
         self.lr: float | None = None
         self.updates = 0
+        #: what ``_numbers`` gave for this update, or 0-dimensional tensors that hold it
+        self.numbers: tuple[Any, ...] = ()
         self._slots: dict[tuple, list[Tensor]] = {}
         self._model: Callable[[], Any] = lambda: None
 
@@ -89,12 +95,21 @@ class Optimizer:
                 "a method of training gives a gradient, as model.gradient does, got "
                 f"{type(gradient).__name__}"
             )
+        self.begin(model)
+        self.move(model, gradient)
+
+    def begin(self, model: BoltzmannMachine) -> None:
+        """Count one more update of the model, and work out the numbers that it takes."""
         if self.lr is None:
             self.update_lr()
         if self._model() is not model:
             self.forget()
             self._model = weakref.ref(model)
         self.updates += 1
+        self.numbers = self._numbers()
+
+    def move(self, model: BoltzmannMachine, gradient: ModelGradient) -> None:
+        """What ``update`` does to tensors, by the numbers that there are."""
         owners = [*model.layers, *(c.weights for c in model.connections)]
         parts = [*gradient.layers, *gradient.weights]
         for i, (owner, part) in enumerate(zip(owners, parts, strict=True)):
@@ -112,6 +127,10 @@ class Optimizer:
         """Slots of a parameter at its first gradient."""
         return []
 
+    def _numbers(self) -> tuple[float, ...]:
+        """What may change from one update to the next, the learning rate first."""
+        return (float(self.lr),)  # type: ignore[arg-type]
+
     def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
         raise NotImplementedError(f"{type(self).__name__} does not define _step()")
 
@@ -119,8 +138,10 @@ class Optimizer:
 class Gradient(Optimizer):
     """Plain descent: θ ← θ - lr g."""
 
+    capturable = True
+
     def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
-        be.descent_step_(param, grad, self.lr)
+        be.descent_step_(param, grad, self.numbers[0])
 
 
 class Momentum(Optimizer):
@@ -134,6 +155,8 @@ class Momentum(Optimizer):
         μ, at least 0 and below 1.
     """
 
+    capturable = True
+
     def __init__(
         self, stepsize: Any = None, momentum: float = 0.9, tolerance: float = 1e-7
     ) -> None:
@@ -144,7 +167,7 @@ class Momentum(Optimizer):
         return [be.copy_tensor(grad)]
 
     def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
-        be.momentum_step_(param, grad, slots[0], self.lr, self.momentum)
+        be.momentum_step_(param, grad, slots[0], self.numbers[0], self.momentum)
 
 
 class RMSProp(Optimizer):
@@ -158,6 +181,8 @@ class RMSProp(Optimizer):
         β, at least 0 and below 1.
     """
 
+    capturable = True
+
     def __init__(
         self, stepsize: Any = None, mean_square_weight: float = 0.9, tolerance: float = 1e-7
     ) -> None:
@@ -168,8 +193,8 @@ class RMSProp(Optimizer):
         return [be.square(grad)]
 
     def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
-        decay = self.mean_square_weight
-        be.rmsprop_step_(param, grad, slots[0], self.lr, decay, 1 / (1 - decay), be.EPSILON)
+        (lr,), decay = self.numbers, self.mean_square_weight
+        be.rmsprop_step_(param, grad, slots[0], lr, decay, 1 / (1 - decay), be.EPSILON)
 
 
 class ADAM(Optimizer):
@@ -190,6 +215,8 @@ class ADAM(Optimizer):
         after t updates.
     """
 
+    capturable = True
+
     def __init__(
         self,
         stepsize: Any = None,
@@ -208,16 +235,17 @@ class ADAM(Optimizer):
             return [be.zeros_like(grad), be.zeros_like(grad)]
         return [be.copy_tensor(grad), be.square(grad)]
 
-    def _scales(self) -> tuple[float, float]:
+    def _numbers(self) -> tuple[float, ...]:
         power = self.updates if self.bias_correction else 1
-        return 1 / (1 - self.mean_weight**power), 1 / (1 - self.mean_square_weight**power)
+        scales = (1 / (1 - decay**power) for decay in (self.mean_weight, self.mean_square_weight))
+        return (*super()._numbers(), *scales)
 
     def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
         mean, mean_square = slots
-        mean_scale, square_scale = self._scales()
+        lr, mean_scale, square_scale = self.numbers
         decays = (self.mean_weight, self.mean_square_weight)
         be.adam_step_(
-            param, grad, mean, mean_square, self.lr, *decays, mean_scale, square_scale, be.EPSILON
+            param, grad, mean, mean_square, lr, *decays, mean_scale, square_scale, be.EPSILON
         )
 
 

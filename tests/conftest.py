@@ -34,3 +34,30 @@ def backend(request):
     be.set_seed(137)
     yield name
     be.set_backend("python", "cpu")
+
+
+@pytest.fixture
+def gpu_path(monkeypatch):
+    """The code for the GPU, on tensors of the CPU: for tests marked `backend_free`."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from paysage.backends.pytorch_backend import device, random
+
+    monkeypatch.setitem(device.DEVICES, "gpu", torch.device("cpu"))
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
+    monkeypatch.setattr(random, "_on_gpu", None)
+    be.set_backend("pytorch", "gpu")
+    be.set_seed(137)
+    yield
+    be.set_backend("python", "cpu")
+
+
+@pytest.fixture
+def on_gpu():
+    """The GPU, where there is one."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    if not torch.cuda.is_available():
+        pytest.skip("torch.cuda finds no NVIDIA GPU")
+    be.set_backend("pytorch", "gpu")
+    be.set_seed(137)
+    yield
+    be.set_backend("python", "cpu")

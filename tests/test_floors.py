@@ -14,6 +14,7 @@ FLOORS = {
     "errors": -1,  # below all: everyone raises
     "threads": -1,
     "backends": 0,
+    "capturable": 0,
     "checks": 0,
     "files": 0,
     "registry": 0,

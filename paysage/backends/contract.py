@@ -36,7 +36,7 @@ Tensor = Any
 Scalar = Any  # a Python number, or the backend's scalar that behaves like one
 Shape = Sequence[int] | int
 
-FILES = ("tensor", "linalg", "nonlinearity", "random", "fused")
+FILES = ("tensor", "linalg", "nonlinearity", "random", "fused", "capture")
 
 CONSTANTS = {
     "EPSILON": "the machine epsilon of Float, as a Python float",
@@ -171,6 +171,10 @@ def diagonal_matrix(vec: Tensor) -> Tensor:
 
 def diag(mat: Tensor) -> Tensor:
     """A copy of the diagonal of a matrix (m, n), a vector (min(m, n),)."""
+
+
+def fill_(x: Tensor, value: float) -> Tensor:
+    """Set every element of x, of any shape, to a number, in place; the device is not waited for."""
 
 
 def fill_diagonal_(mat: Tensor, value: Any) -> Tensor:
@@ -766,4 +770,32 @@ def adam_step_(
 
     m <- beta1 m + (1 - beta1) g and v <- beta2 v + (1 - beta2) g^2, then
     param <- param - lr (mean_scale m) / sqrt(epsilon + mean_square_scale v).
+    """
+
+
+# -------------------------------------------------------------------------------------- capture
+
+
+def can_capture() -> bool:
+    """Whether what a function does to tensors can be recorded and replayed: on the GPU only."""
+
+
+def warm_up(function: Callable[[], Any]) -> None:
+    """Call a function that is about to be captured, on the GPU beside the stream in use.
+
+    What the libraries below need of memory is taken then; the stream in use waits for the work.
+    """
+
+
+def capture(function: Callable[[], Any]) -> Callable[[], None]:
+    """Record what a function does to tensors; gives a function that does all of it again.
+
+    `function` is called once. None of its work on tensors is done then, so that what it computes
+    must not decide what it does next; the same tensors are read and written by each replay, which
+    draws on from the random state of that moment. They live as long as the replay does.
+
+    Raises
+    ------
+    BackendError
+        If the backend cannot capture, or the function does what cannot be recorded.
     """

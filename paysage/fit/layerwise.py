@@ -73,6 +73,7 @@ class LayerwisePretrain:
         negative_phase_batch_size: int | None = None,
         verbose: bool = True,
         lr_period: str | None = None,
+        capture: bool = True,
     ) -> None:
         """Train each machine for ``num_epochs``, from the bottom up, and assemble them.
 
@@ -108,6 +109,7 @@ class LayerwisePretrain:
                     negative_phase_batch_size=negative_phase_batch_size,
                     verbose=verbose,
                     lr_period="epoch" if each_epoch else "training",
+                    capture=capture,
                 )
         self._assemble(self.machines)
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from paysage.capturable import capturable
 from paysage.fit.phases import Phases
 from paysage.models import ModelGradient
 
 Tensor = Any
 
 
+@capturable
 def contrastive_divergence(visible: Tensor, phases: Phases) -> ModelGradient:
     """CD-k: the negative chains start at the minibatch each time (Hinton 2002)."""
     return phases.gradient(*phases.states(visible, restart=True))
 
 
+@capturable
 def persistent_contrastive_divergence(visible: Tensor, phases: Phases) -> ModelGradient:
     """PCD-k: the negative chains go on from where they were (Tieleman 2008)."""
     return phases.gradient(*phases.states(visible))

@@ -20,6 +20,7 @@ from paysage.fit.checks import (
 )
 from paysage.fit.methods import pcd
 from paysage.fit.phases import Phases
+from paysage.fit.step import Step, make_step
 from paysage.metrics import ProgressMonitor
 from paysage.models import BoltzmannMachine
 from paysage.optimizers import Optimizer
@@ -31,8 +32,8 @@ class _Run(NamedTuple):
     """What stays the same over the epochs of a training."""
 
     optimizer: Optimizer
-    method: Callable
     phases: Phases
+    step: Step
     burn_in: int
     each_epoch: bool
     verbose: bool
@@ -77,6 +78,7 @@ class StochasticGradientDescent:
         burn_in: int = 0,
         lr_period: str | None = None,
         sampler: Chains | None = None,
+        capture: bool = True,
     ) -> None:
         """Train for a number of epochs.
 
@@ -108,6 +110,10 @@ class StochasticGradientDescent:
             number and inverse temperatures are their own: ``beta_std`` and ``burn_in`` have no
             effect.
 
+        capture : bool
+            On the GPU, record the training step once and launch it as a whole from then on, if all
+            of its parts promise that they allow it; nothing changes elsewhere.
+
         Raises
         ------
         ConfigError, ShapeError, DataError
@@ -133,30 +139,33 @@ class StochasticGradientDescent:
         self.monitor.check_saving(self.model)
         check_data(self.model, self.batch)
         phases = Phases(self.model, chains, mcsteps, update_method, beta_std, sampler)
-        run = _Run(optimizer, method, phases, burn_in, each_epoch, verbose)
+        rows = self.batch.tables["train"].output_batch_size
+        step = make_step(self.model, phases, method, optimizer, rows, capture)
+        run = _Run(optimizer, phases, step, burn_in, each_epoch, verbose)
         with threads_for(max(chains, self.batch.batch_size) * self.model.largest_matrix()):
             self._epochs(run, num_epochs)
 
     def _epochs(self, run: _Run, num_epochs: int) -> None:
-        # a second training goes on counting: its files must not replace those of the first
-        earlier = max(self.monitor.epochs, default=0)
         # the metrics are measured, and draw, whether or not they are shown
-        self._show("Before training:", self._evaluate(earlier), run.verbose)
+        self._show("Before training:", self._evaluate(), run.verbose)
         run.phases.set_driven(run.burn_in == 0)
         run.optimizer.update_lr()
+        # a second training goes on counting: its files must not replace those of the first
+        earlier = max(self.monitor.epochs, default=0)
         for epoch in range(1, num_epochs + 1):
             if epoch > 1 and epoch == run.burn_in + 1:
                 run.phases.set_driven(True)
+                run.step.start_anew()
             if epoch > 1 and run.each_epoch:
                 run.optimizer.update_lr()
-            moved, seconds, metrics = self._guarded_epoch(run, earlier + epoch)
+            moved, seconds, metrics = self._guarded_epoch(run)
             heading = f"End of epoch {epoch}: \nTime elapsed {round(seconds, 3)}s"
             self._show(heading, metrics, run.verbose)
             self.monitor.record(earlier + epoch, metrics, self.model)
             if moved <= run.optimizer.tolerance:
                 break
 
-    def _guarded_epoch(self, run: _Run, epoch: int) -> tuple[float, float, Any]:
+    def _guarded_epoch(self, run: _Run) -> tuple[float, float, Any]:
         """One epoch and its metrics; on divergence the parameters go back to where they were."""
         before = self.model.get_values()
         start = time.perf_counter()
@@ -166,7 +175,7 @@ class StochasticGradientDescent:
                 self._epoch(run)
                 check_finite(self.model)
                 seconds = time.perf_counter() - start
-                metrics = self._evaluate(epoch)
+                metrics = self._evaluate()
         except DivergenceError:
             self.model.set_values(before)
             run.optimizer.forget()  # NaN in its slots would outlive the parameters'
@@ -174,13 +183,9 @@ class StochasticGradientDescent:
         return _distance(before, self.model.get_values()), seconds, metrics
 
     def _epoch(self, run: _Run) -> None:
-        centered = any(layer.center for layer in self.model.layers)
         minibatches = self.batch.iterate("train")
         for visible in _progress(minibatches, self._num_minibatches(), run.verbose):
-            gradient = run.method(visible, run.phases)
-            run.optimizer.update(self.model, gradient)
-            if centered and run.phases.data is not None:
-                self.model.update_offsets(run.phases.data)
+            run.step(visible)
 
     def _show(self, heading: str, metrics: Any, verbose: bool) -> None:
         if verbose:
@@ -192,8 +197,8 @@ class StochasticGradientDescent:
         table = self.batch.tables["train"]
         return -(-table.nrows // table.batch_size)
 
-    def _evaluate(self, epoch: int) -> Any:
-        return self.monitor.evaluate(self.batch, self.model, self.fantasy_steps, epoch)
+    def _evaluate(self) -> Any:
+        return self.monitor.evaluate(self.batch, self.model, self.fantasy_steps)
 
 
 SGD = StochasticGradientDescent

@@ -23,6 +23,8 @@ class GaussianParams(NamedTuple):
 class GaussianLayer(Layer):
     """Real units with energy Σ (x - loc)² / (2 exp(log_var)); connections see x / exp(log_var)."""
 
+    capturable = True
+
     def init_params(self) -> GaussianParams:
         return GaussianParams(be.zeros((self.num_units,)), be.zeros((self.num_units,)))
 

@@ -44,7 +44,8 @@ class Layer(Parametric):
     Random states, zero gradients, configuration, saving, fixed parameters, penalties, constraints
     and centering come from here. Units that are independent of one another, given the field, and
     take few values list those in ``values``; a layer whose units depend on one another lists its
-    joint states by ``num_states()`` and ``all_states()``, as ``OneHotLayer`` does.
+    joint states by ``num_states()`` and ``all_states()``, as ``OneHotLayer`` does. A layer whose
+    hooks keep the promise of ``paysage.capturable`` sets ``capturable = True``.
 
     Parameters
     ----------

@@ -31,6 +31,7 @@ class OneHotLayer(Layer):
 
     support = (0.0, 1.0)
     gradient_needs_field = False
+    capturable = True
 
     def init_params(self) -> OneHotParams:
         return OneHotParams(be.zeros((self.num_units,)))

@@ -7,10 +7,11 @@ from typing import Any
 
 from paysage import backends as be
 from paysage import constraints, penalties
+from paysage.capturable import Capturable
 from paysage.errors import ConfigError, ShapeError
 
 
-class Parametric:
+class Parametric(Capturable):
     """An owner of named parameters.
 
     ``params`` is a named tuple of tensors. The tensors are written in place and never replaced, so

@@ -30,6 +30,8 @@ class Weights(Parametric):
         Standard deviation of the random initial values; with 0 nothing is drawn.
     """
 
+    capturable = True
+
     def __init__(self, shape: tuple[int, int], scale: float = 0.01) -> None:
         super().__init__()
         pair = hasattr(shape, "__len__") and len(shape) == 2

@@ -5,6 +5,7 @@ from typing import Any
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
+from paysage.capturable import Capturable
 from paysage.errors import ConfigError
 from paysage.penalties.slices import as_tuple, decode_index, encode_index, widen
 from paysage.registry import Registry
@@ -12,12 +13,13 @@ from paysage.registry import Registry
 _registry = Registry("penalty")
 
 
-class Penalty:
+class Penalty(Capturable):
     """A differentiable function of a tensor, restricted to a slice of it.
 
     A subclass defines `value_of` and `derivative` of the part within the slice, and is registered
     by its class name, so that `from_config` finds it. Constructor arguments of its own are keywords
-    and are returned by `options`.
+    and are returned by `options`. One whose `derivative` keeps the promise of `paysage.capturable`
+    sets `capturable = True`.
 
     Parameters
     ----------
@@ -57,6 +59,10 @@ class Penalty:
     def options(self) -> dict[str, Any]:
         """The constructor's further keywords, as JSON values."""
         return {}
+
+    def is_capturable(self) -> bool:
+        """Whether the class promises it, and the slice holds no list, which would be copied."""
+        return self.capturable and not any(isinstance(i, list) for i in self._index or ())
 
     def value(self, tensor: Tensor) -> Any:
         """The penalty of a tensor, a number."""
@@ -132,6 +138,10 @@ class sum_penalty(Penalty):
 
     def __repr__(self) -> str:
         return " + ".join(map(repr, self.penalties))
+
+    def is_capturable(self) -> bool:
+        """Whether all terms are."""
+        return all(term.is_capturable() for term in self.penalties)
 
     def check_part(self, tensor: Tensor, where: str) -> None:
         """Check the slice of each term."""

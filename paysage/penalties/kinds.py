@@ -14,6 +14,8 @@ from paysage.penalties.base import Penalty, finite
 class trivial_penalty(Penalty):
     """No penalty: 0."""
 
+    capturable = True
+
     def __init__(self, penalty: float = 0.0, slice_tuple: Any = None) -> None:
         super().__init__(penalty, slice_tuple)
 
@@ -29,6 +31,8 @@ class trivial_penalty(Penalty):
 class l1_penalty(Penalty):
     """The lasso, λ Σ |w|: many parameters become zero."""
 
+    capturable = True
+
     def value_of(self, x: Tensor) -> Any:
         """λ Σ |w|."""
         return self.penalty * be.tsum(be.tabs(x))
@@ -43,6 +47,8 @@ class l1_penalty(Penalty):
 class l2_penalty(Penalty):
     """The ridge, λ/2 Σ w²: parameters stay small."""
 
+    capturable = True
+
     def value_of(self, x: Tensor) -> Any:
         """λ/2 Σ w²."""
         return 0.5 * self.penalty * be.tsum(be.square(x))
@@ -54,6 +60,8 @@ class l2_penalty(Penalty):
 
 class exp_l2_penalty(Penalty):
     """The ridge of the exponential, λ/2 Σ exp(w)²: for parameters that are logarithms."""
+
+    capturable = True
 
     def value_of(self, x: Tensor) -> Any:
         """λ/2 Σ exp(2w)."""
@@ -72,6 +80,8 @@ class l1_adaptive_decay_penalty_2(Penalty):
     Phys. Rev. Lett. 118, 138301, 2017). A vector counts as one column.
     """
 
+    capturable = True
+
     def value_of(self, x: Tensor) -> Any:
         """λ/2 Σ_j (Σ_i |w_ij|)²."""
         return 0.5 * self.penalty * be.tsum(be.square(be.tsum(be.tabs(x), axis=0)))
@@ -83,6 +93,8 @@ class l1_adaptive_decay_penalty_2(Penalty):
 
 class log_penalty(Penalty):
     """The logarithmic barrier, −λ Σ log |w|: parameters stay away from zero."""
+
+    capturable = True
 
     def value_of(self, x: Tensor) -> Any:
         """−λ Σ log |w|."""
@@ -114,6 +126,8 @@ class logdet_penalty(Penalty):
 class log_norm(Penalty):
     """λ log ‖w‖, with the Euclidean (for a matrix, Frobenius) norm; −∞ at zero."""
 
+    capturable = True
+
     def value_of(self, x: Tensor) -> Any:
         """λ log ‖w‖."""
         return self.penalty * be.log(be.norm(x))
@@ -135,6 +149,8 @@ class l2_norm(Penalty):
     target : float
         The wanted norm.
     """
+
+    capturable = True
 
     def __init__(self, penalty: float, slice_tuple: Any = None, *, target: float = 1.0) -> None:
         super().__init__(penalty, slice_tuple)

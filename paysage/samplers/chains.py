@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from paysage.capturable import Capturable
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
 from paysage.models.initialize import check_batch
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 Tensor = Any
 
 
-class Chains:
+class Chains(Capturable):
     """Markov chains of a model, B of them in parallel.
 
     A sampler is a subclass that takes the model first, with three methods: ``set_state(state)``

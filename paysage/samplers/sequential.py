@@ -41,6 +41,8 @@ class SequentialMC(Chains):
         copy, so that one schedule serves many chains.
     """
 
+    capturable = True
+
     def __init__(
         self,
         model: BoltzmannMachine,
@@ -60,6 +62,10 @@ class SequentialMC(Chains):
         self.beta_sampler = AutoregressiveGammaSampler(beta_momentum, beta_std)
         self.schedule = _own_schedule(schedule)
         self.state: State | None = None
+
+    def is_capturable(self) -> bool:
+        """Not where the temperature, a Python number, changes from sweep to sweep."""
+        return self.capturable and isinstance(self.schedule, schedules.Constant)
 
     def set_state(self, state: State) -> None:
         """Start at a copy of this state; the inverse temperatures start anew."""

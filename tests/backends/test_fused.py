@@ -458,17 +458,6 @@ def test_gpu_formulas_of_the_beta_process(gpu_formulas):
     assert np.array_equal(arr(gpu_formulas.gamma_step_(before, momentum, 0)), np.ones((n, 1)))
 
 
-@pytest.fixture
-def on_gpu():
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    if not torch.cuda.is_available():
-        pytest.skip("torch.cuda finds no NVIDIA GPU")
-    be.set_backend("pytorch", "gpu")
-    be.set_seed(137)
-    yield
-    be.set_backend("python", "cpu")
-
-
 @pytest.mark.gpu
 @pytest.mark.backend_free
 @pytest.mark.parametrize("kind", BETAS)

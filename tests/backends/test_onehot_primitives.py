@@ -12,7 +12,6 @@ from test_fused import (  # noqa: F401 - fixtures
     gpu_formulas,
     layer,
     normal,
-    on_gpu,
 )
 
 from paysage import backends as be
@@ -157,7 +156,7 @@ def test_gpu_formulas(gpu_formulas, kind):  # noqa: F811
 @pytest.mark.gpu
 @pytest.mark.backend_free
 @pytest.mark.parametrize("kind", BETAS)
-def test_on_gpu(on_gpu, kind):  # noqa: F811
+def test_on_gpu(on_gpu, kind):
     test_mean(kind)
     test_wide_rows_are_as_accurate_as_narrow_ones(1000)
     test_large_fields_do_not_overflow()

@@ -223,16 +223,6 @@ def test_beta_process_refuses_what_cannot_be(momentum, std):
 # -------------------------------------------------------------------------------------------- GPU
 
 
-@pytest.fixture
-def on_gpu():
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    if not torch.cuda.is_available():
-        pytest.skip("torch.cuda finds no NVIDIA GPU")
-    be.set_backend("pytorch", "gpu")
-    yield
-    be.set_backend("python", "cpu")
-
-
 @pytest.mark.gpu
 @pytest.mark.backend_free
 def test_gpu_has_the_same_distributions(on_gpu):

@@ -298,6 +298,13 @@ def test_index_select():
     same(be.index_select(x, chosen, axis=1), MATRIX[:, [3, 0, 3]])
 
 
+def test_fill_():
+    for shape in ((), (3, 2)):
+        x = be.zeros(shape)
+        assert be.fill_(x, 2.5) is x
+        same(x, np.full(shape, 2.5))
+
+
 def test_scatter_():
     x = be.zeros((3, 4))
     indices = be.long_tensor([1, 0, 3])
@@ -305,6 +312,8 @@ def test_scatter_():
     same(x, np.eye(4)[[1, 0, 3]])
     be.scatter_(x, indices, be.float_tensor([5, 6, 7]))
     same(x, np.diag([5, 6, 7]) @ np.eye(4)[[1, 0, 3]])
+    be.scatter_(x, indices, be.float_scalar(2))
+    same(x, 2 * np.eye(4)[[1, 0, 3]])
 
 
 def test_where():

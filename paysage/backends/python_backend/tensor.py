@@ -123,6 +123,11 @@ def diag(mat):
     return np.diagonal(mat).copy()
 
 
+def fill_(x, value):
+    x[...] = value
+    return x
+
+
 def fill_diagonal_(mat, value):
     # np.fill_diagonal would go on below the square part of a tall matrix for a vector.
     k = np.arange(min(mat.shape))

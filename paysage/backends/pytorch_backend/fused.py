@@ -10,7 +10,8 @@ import torch
 
 from paysage.backends.cpu import draws
 from paysage.backends.cpu import fused as cpu
-from paysage.backends.pytorch_backend import device, gpu
+from paysage.backends.pytorch_backend import gpu
+from paysage.backends.pytorch_backend.device import gpu_chosen, on_gpu
 from paysage.backends.pytorch_backend.random import stream
 from paysage.backends.pytorch_backend.tensor import CONTIGUOUS, Float, Tensor
 from paysage.threads import in_pieces
@@ -33,7 +34,7 @@ def _output(field, out):
 
 
 def bernoulli_mean(field, loc, beta=None, out=None):
-    if field.is_cuda:
+    if on_gpu(field):
         return gpu.bernoulli_mean(field, loc, beta, out)
     out = _output(field, out)
     cpu.bernoulli_mean(_array(field), _array(loc), _array(beta), _array(out))
@@ -41,7 +42,7 @@ def bernoulli_mean(field, loc, beta=None, out=None):
 
 
 def bernoulli_sample(field, loc, beta=None, out=None):
-    if field.is_cuda:
+    if on_gpu(field):
         return gpu.bernoulli_sample(field, loc, beta, out)
     out = _output(field, out)
     cpu.bernoulli_sample(stream, _array(field), _array(loc), _array(beta), _array(out))
@@ -49,7 +50,7 @@ def bernoulli_sample(field, loc, beta=None, out=None):
 
 
 def gaussian_sample(field, loc, log_var, beta=None, out=None):
-    if field.is_cuda:
+    if on_gpu(field):
         return gpu.gaussian_sample(field, loc, log_var, beta, out)
     out = _output(field, out)
     arrays = (_array(x) for x in (field, loc, log_var, beta, out))
@@ -58,7 +59,7 @@ def gaussian_sample(field, loc, log_var, beta=None, out=None):
 
 
 def onehot_mean(field, loc, beta=None, out=None):
-    if field.is_cuda:
+    if on_gpu(field):
         return gpu.onehot_mean(field, loc, beta, out)
     out = _output(field, out)
     cpu.onehot_mean(_array(field), _array(loc), _array(beta), _array(out))
@@ -66,7 +67,7 @@ def onehot_mean(field, loc, beta=None, out=None):
 
 
 def onehot_sample(field, loc, beta=None, out=None):
-    if field.is_cuda:
+    if on_gpu(field):
         return gpu.onehot_sample(field, loc, beta, out)
     out = _output(field, out)
     cpu.onehot_sample(stream, _array(field), _array(loc), _array(beta), _array(out))
@@ -85,7 +86,7 @@ def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None):
         mine = out[part].addmm_(model_a[:, part].t(), model_b, beta=0, alpha=1 / len(model_a))
         mine.addmm_(data_a[:, part].t(), data_b, alpha=-1 / len(data_a))
 
-    in_pieces(columns, len(out), 0 if out.is_cuda else (len(model_a) + len(data_a)) * out.numel())
+    in_pieces(columns, len(out), 0 if on_gpu(out) else (len(model_a) + len(data_a)) * out.numel())
     return out
 
 
@@ -93,13 +94,13 @@ def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None):
 
 
 def beta_process_start(num, std):
-    if device.current().type == "cuda":
+    if gpu_chosen():
         return gpu.gamma_start(num, std)
     return torch.from_numpy(draws.gamma_start(stream, num, std))
 
 
 def beta_process_step_(beta, momentum, std):
-    if beta.is_cuda:
+    if on_gpu(beta):
         return gpu.gamma_step_(beta, momentum, std)
     return beta.copy_(torch.from_numpy(draws.gamma_step(stream, _array(beta), momentum, std)))
 
@@ -115,19 +116,19 @@ def _cpu_step(name, param, grad, slots, numbers):
 
 
 def descent_step_(param, grad, lr):
-    if param.is_cuda:
+    if on_gpu(param):
         return gpu.descend_(param, grad, None, lr)
     return _cpu_step("descent_step", param, grad, (), (lr,))
 
 
 def momentum_step_(param, grad, velocity, lr, momentum):
-    if param.is_cuda:
+    if on_gpu(param):
         return gpu.descend_(param, velocity.lerp_(grad, 1 - momentum), None, lr)
     return _cpu_step("momentum_step", param, grad, (velocity,), (lr, momentum))
 
 
 def rmsprop_step_(param, grad, mean_square, lr, decay, scale, epsilon):
-    if param.is_cuda:
+    if on_gpu(param):
         root = gpu.root_mean_square_(mean_square, grad, decay, scale, epsilon)
         return gpu.descend_(param, grad, root, lr)
     return _cpu_step("rmsprop_step", param, grad, (mean_square,), (lr, decay, scale, epsilon))
@@ -136,7 +137,7 @@ def rmsprop_step_(param, grad, mean_square, lr, decay, scale, epsilon):
 def adam_step_(
     param, grad, mean, mean_square, lr, beta1, beta2, mean_scale, mean_square_scale, epsilon
 ):
-    if param.is_cuda:
+    if on_gpu(param):
         root = gpu.root_mean_square_(mean_square, grad, beta2, mean_square_scale, epsilon)
         return gpu.descend_(param, mean.lerp_(grad, 1 - beta1), root, lr * mean_scale)
     numbers = (lr, beta1, beta2, mean_scale, mean_square_scale, epsilon)

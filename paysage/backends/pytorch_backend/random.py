@@ -25,25 +25,25 @@ def gpu_generator():
     """The generator on the GPU; whoever captures a CUDA graph registers it there."""
     global _on_gpu
     if _on_gpu is None:
-        _on_gpu = torch.Generator(device="cuda")
+        _on_gpu = torch.Generator(device=device.DEVICES["gpu"])
         _on_gpu.seed()
     return _on_gpu
 
 
 def set_seed(seed=137):
     stream.seed(seed)
-    if device.current().type == "cuda":
+    if device.gpu_chosen():
         gpu_generator().manual_seed(int(seed) % 2**63)
 
 
 def get_random_state():
-    if device.current().type == "cpu":
+    if not device.gpu_chosen():
         return stream.get_state()
     return {"kind": _KIND, "state": gpu_generator().get_state().numpy().tobytes().hex()}
 
 
 def set_random_state(state):
-    if device.current().type == "cpu":
+    if not device.gpu_chosen():
         stream.set_state(state)
         return
     try:
@@ -58,7 +58,7 @@ def set_random_state(state):
 
 
 def separate_draws(number):
-    if device.current().type == "cpu":
+    if not device.gpu_chosen():
         return stream.parts(number)
     # there, tasks are queued one after the other
     return [nullcontext() for _ in range(number)]
@@ -81,20 +81,20 @@ def randn_like(x):
 
 
 def rand_int(a, b, shape):
-    if device.current().type == "cpu":
+    if not device.gpu_chosen():
         return torch.from_numpy(draws.integers(stream, a, b, lengths(shape)))
     draws.check_range(a, b)
     return torch.randint(a, b, lengths(shape), **_gpu(Long))
 
 
 def rand_samples(x, n):
-    if not x.is_cuda:
+    if not device.on_gpu(x):
         return x.reshape(-1)[torch.from_numpy(draws.positions(stream, x.numel(), n))]
     return x.reshape(-1)[torch.randint(0, x.numel(), (n,), **_gpu(Long))]
 
 
 def shuffle_(x):
-    if x.is_cuda:
+    if device.on_gpu(x):
         order = torch.randperm(len(x), **_gpu(Long))
     else:
         order = torch.from_numpy(draws.permutation(stream, len(x)))
@@ -113,26 +113,26 @@ def rand_softmax(phi):
 
 def _gpu(dtype):
     """The keywords of PyTorch's random functions on the GPU."""
-    return {"generator": gpu_generator(), "dtype": dtype, "device": "cuda"}
+    return {"generator": gpu_generator(), "dtype": dtype, "device": device.DEVICES["gpu"]}
 
 
 def _uniform(shape, where):
     """Numbers in (0, 1) on a device."""
-    if where.type == "cpu":
+    if where.type != device.DEVICES["gpu"].type:
         return torch.from_numpy(stream.uniform(lengths(shape)))
     return torch.rand(lengths(shape), **_gpu(Float)).clamp_(min=_SMALLEST)
 
 
 def _normal(shape, where):
     """Standard normal numbers on a device."""
-    if where.type == "cpu":
+    if where.type != device.DEVICES["gpu"].type:
         return torch.from_numpy(stream.normal(lengths(shape)))
     return torch.randn(lengths(shape), **_gpu(Float))
 
 
 def _softmax_units(phi):
     """The drawn units, and ones that are NaN where a row has no softmax; see `cpu.draws`."""
-    if not phi.is_cuda:
+    if not device.on_gpu(phi):
         units, ones = draws.softmax_units(stream, phi.detach().numpy())
         return torch.from_numpy(units), torch.from_numpy(ones)
     steps = torch.cumsum(torch.softmax(phi, 1), 1, dtype=torch.float64)

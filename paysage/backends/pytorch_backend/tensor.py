@@ -143,6 +143,10 @@ def diag(mat):
     return torch.diagonal(mat).clone()
 
 
+def fill_(x, value):
+    return x.fill_(value)
+
+
 def fill_diagonal_(mat, value):
     diagonal = torch.diagonal(mat)
     if isinstance(value, Tensor):
@@ -154,7 +158,7 @@ def fill_diagonal_(mat, value):
 
 def trange(start, end, step=1):
     # Stepping in double precision: single precision steps would add up their rounding.
-    return torch.arange(start, end, step, dtype=Double).to(device.current(), Float)
+    return torch.arange(start, end, step, dtype=Double, device=device.current()).to(Float)
 
 
 # ----------------------------------------------------------------------------- shape and indexing
@@ -206,8 +210,10 @@ def index_select(x, indices, axis=0):
 
 
 def scatter_(x, indices, value):
-    x[torch.arange(len(x), device=x.device), indices] = value
-    return x
+    # not by indexing, which copies a number to the GPU and waits for it
+    if isinstance(value, Tensor):
+        value = value.to(x.dtype).reshape(-1, 1).expand(len(x), 1)
+    return x.scatter_(1, indices.unsqueeze(1), value)
 
 
 def where(cond, a, b):

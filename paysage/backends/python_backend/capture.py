@@ -1,0 +1,17 @@
+"""Recording and replaying work, which is for the GPU: here nothing can be captured."""
+
+# ruff: noqa: D103 - the contract documents these functions
+
+from paysage.errors import BackendError
+
+
+def can_capture():
+    return False
+
+
+def warm_up(function):
+    function()
+
+
+def capture(function):
+    raise BackendError(f"the backend 'python' cannot capture {function!r}: only the GPU can")

@@ -112,6 +112,30 @@ def test_a_step_reads_no_number_and_keeps_its_memory(gpu_path, name, method, rul
     assert {x.data_ptr() for x in lasting} <= used[0]
 
 
+@pytest.fixture
+def apart(gpu_path, monkeypatch):
+    """A device of its own: it has no memory to read from, and meets no tensor of the CPU."""
+    import torch
+
+    from paysage.backends.pytorch_backend import device, gpu, random
+
+    monkeypatch.setitem(device.DEVICES, "gpu", torch.device("meta"))
+    for module in (gpu, random):
+        monkeypatch.setattr(module, "gpu_generator", lambda: None)
+
+
+@each("name, method, rule, update", CASES)
+def test_a_step_mixes_no_devices(apart, name, method, rule, update):
+    model = MODELS[name]()
+    step = step_of(model, Step, METHODS[method], rule, update)
+    for visible in minibatches(model, 2):
+        step(visible)
+    parts = [*model.layers, *(c.weights for c in model.connections)]
+    assert {p.device.type for part in parts for p in part.params} == {"meta"}
+    with pytest.raises(RuntimeError):
+        be.ones((2, 3)) + be.ones((2, 3)).new_ones((2, 3), device="cpu")
+
+
 def test_what_is_impure_is_seen(gpu_path):
     x = be.ones((3,))
     for impure in (

@@ -3,6 +3,7 @@
 import torch
 
 from paysage.backends.cpu.draws import check_process
+from paysage.backends.pytorch_backend import device
 from paysage.backends.pytorch_backend.random import gpu_generator
 from paysage.backends.pytorch_backend.tensor import Float, Tensor
 
@@ -54,7 +55,7 @@ def onehot_sample(field, loc, beta, out):
 def gamma_start(num, std):
     """Start of the autoregressive Gamma process, (num, 1)."""
     check_process(0.0, std)
-    ones = torch.ones((num, 1), dtype=Float, device=gpu_generator().device)
+    ones = torch.ones((num, 1), dtype=Float, device=device.current())
     return ones if std == 0 else _gamma(ones / std**2).mul_(std**2)
 
 

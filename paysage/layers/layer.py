@@ -174,7 +174,8 @@ class Layer(Parametric):
     def absorb_field_(self, field: Tensor) -> None:
         """Take a constant field (n,) into the bias ``loc``, if there is one that is not fixed."""
         if "loc" in self.trainable():
-            self.params.loc[:] = self.params.loc + field
+            loc = self.params.loc
+            loc += field
             self.enforce_constraints()
 
     def check_backend(self, *units: Tensor) -> None:

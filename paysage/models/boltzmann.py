@@ -323,7 +323,7 @@ mean_square_weight, damping
             if not layer.center:
                 continue
             step = layer.offset_rate * (be.mean(state[i], axis=0) - layer.offset)
-            layer.offset[:] = layer.offset + step
+            layer.offset += step
             seen = be.unsqueeze(layer.rescaled(step), axis=0)
             for j, other in enumerate(self.layers):
                 for link in self.sweeps.links[j]:

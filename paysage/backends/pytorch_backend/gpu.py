@@ -66,7 +66,7 @@ def gamma_step_(beta, momentum, std):
         return beta.fill_(1)
     c = (1 - momentum) * std**2
     z = torch.poisson(beta * (momentum / c), generator=gpu_generator())
-    return beta.copy_(_gamma(z.add_(1 / std**2)).mul_(c))
+    return torch.mul(_gamma(z.add_(1 / std**2)), c, out=beta)
 
 
 def root_mean_square_(mean_square, grad, decay, scale, epsilon):

@@ -197,6 +197,7 @@ def main() -> None:
     print(f"backend {machine}; mean over the seeds {options.seeds}, {options.epochs} epochs\n")
     print(table.metrics_table(rows, reference), end="\n\n")
     print(table.seconds_table(rows, reference), end="\n\n")
+    print(table.speedups(rows, reference), end="\n\n")
     missed = table.missed(rows, reference)
     print(f"bands that do not hold: {', '.join(missed) or 'none'}")
     sys.exit(bool(missed))

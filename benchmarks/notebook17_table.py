@@ -146,18 +146,35 @@ def missed(rows: list[Row], reference: list[Row]) -> list[str]:
 
 
 def seconds_table(rows: list[Row], reference: list[Row]) -> str:
-    """Median seconds an epoch, as printed by either, in Markdown."""
+    """Median seconds of an epoch of each machine, as printed by either, in Markdown."""
     lines = [
-        "| model | seconds an epoch here | in the notebook, on its author's laptop | ratio |",
+        "| machine | seconds an epoch here | in the notebook, on its author's laptop | ratio |",
         "|---|---:|---:|---:|",
     ]
-    for name in dict.fromkeys(row["model"] for row in rows):
-        ours, theirs = _median_seconds(rows, name), _median_seconds(reference, name)
-        if ours is not None and theirs is not None:
-            lines.append(f"| {name} | {ours:.3f} | {theirs:.3f} | {theirs / ours:.1f} |")
+    for name, pairs in _seconds(rows, reference).items():
+        here, there = (median(values) for values in zip(*pairs, strict=True))
+        lines.append(f"| {name} | {here:.3f} | {there:.3f} | {there / here:.1f} |")
     return "\n".join(lines)
 
 
-def _median_seconds(rows: list[Row], name: str) -> float | None:
-    seconds = [row["seconds"] for row in rows if row["model"] == name and "seconds" in row]
-    return median(seconds) if seconds else None
+def speedups(rows: list[Row], reference: list[Row]) -> str:
+    """How many times as fast each model is trained, all machines that it takes together."""
+    totals: dict[str, list[tuple[float, float]]] = {}
+    for name, pairs in _seconds(rows, reference).items():
+        totals.setdefault(name.partition("_layer")[0], []).extend(pairs)
+    ratios = []
+    for name, pairs in totals.items():
+        here, there = (sum(values) for values in zip(*pairs, strict=True))
+        ratios.append(f"{name} {there / here:.1f} times ({here:.1f} s instead of {there:.1f} s)")
+    return "trained faster than in the notebook: " + ", ".join(ratios)
+
+
+def _seconds(rows: list[Row], reference: list[Row]) -> dict[str, list[tuple[float, float]]]:
+    """By machine, the seconds here and in the notebook of the epochs that both have."""
+    known = {(row["model"], row["epoch"]): row for row in reference}
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        theirs = known.get((row["model"], row["epoch"]), {})
+        if "seconds" in row and "seconds" in theirs:
+            pairs.setdefault(row["model"], []).append((row["seconds"], theirs["seconds"]))
+    return pairs

@@ -181,7 +181,7 @@ def reconstruction_grid(
 
 
 def metric_curves(
-    memory: Sequence[Mapping[str, float]],
+    memory: Sequence[Mapping[str, float | None]],
     epochs: Sequence[int] | None = None,
     filename: str | Path | None = None,
     show: bool = False,
@@ -191,7 +191,8 @@ def metric_curves(
     Parameters
     ----------
     memory : list of mappings
-        Metrics by name, one mapping an epoch, as a `ProgressMonitor` remembers them.
+        Metrics by name, one mapping an epoch, as a `ProgressMonitor` remembers them; absent or None
+        where it was not measured.
     epochs : list of int, optional
         The epochs; 0, 1, 2, … unless said otherwise.
     filename, show
@@ -222,7 +223,8 @@ def metric_curves(
     figure = _new_figure((3.1 * ncols, 2.5 * nrows), show, layout="constrained")
     for place, name in enumerate(names):
         axes = figure.add_subplot(nrows, ncols, place + 1)
-        points = [(t, entry[name]) for t, entry in zip(times, memory, strict=True) if name in entry]
+        values = [(t, entry.get(name)) for t, entry in zip(times, memory, strict=True)]
+        points = [(t, value) for t, value in values if value is not None]
         axes.plot(*zip(*points, strict=True), color=_LINE, marker="o", markersize=3, linewidth=1.4)
         axes.xaxis.get_major_locator().set_params(integer=True)
         # The last panel of each column carries the label of the axis.

@@ -146,26 +146,26 @@ class StochasticGradientDescent:
             self._epochs(run, num_epochs)
 
     def _epochs(self, run: _Run, num_epochs: int) -> None:
-        # the metrics are measured, and draw, whether or not they are shown
-        self._show("Before training:", self._evaluate(), run.verbose)
-        run.phases.set_driven(run.burn_in == 0)
-        run.optimizer.update_lr()
         # a second training goes on counting: its files must not replace those of the first
         earlier = max(self.monitor.epochs, default=0)
+        # the metrics are measured, and draw, whether or not they are shown
+        self._show("Before training:", self._evaluate(earlier), run.verbose)
+        run.phases.set_driven(run.burn_in == 0)
+        run.optimizer.update_lr()
         for epoch in range(1, num_epochs + 1):
             if epoch > 1 and epoch == run.burn_in + 1:
                 run.phases.set_driven(True)
                 run.step.start_anew()
             if epoch > 1 and run.each_epoch:
                 run.optimizer.update_lr()
-            moved, seconds, metrics = self._guarded_epoch(run)
+            moved, seconds, metrics = self._guarded_epoch(run, earlier + epoch)
             heading = f"End of epoch {epoch}: \nTime elapsed {round(seconds, 3)}s"
             self._show(heading, metrics, run.verbose)
             self.monitor.record(earlier + epoch, metrics, self.model)
             if moved <= run.optimizer.tolerance:
                 break
 
-    def _guarded_epoch(self, run: _Run) -> tuple[float, float, Any]:
+    def _guarded_epoch(self, run: _Run, epoch: int) -> tuple[float, float, Any]:
         """One epoch and its metrics; on divergence the parameters go back to where they were."""
         before = self.model.get_values()
         start = time.perf_counter()
@@ -175,7 +175,7 @@ class StochasticGradientDescent:
                 self._epoch(run)
                 check_finite(self.model)
                 seconds = time.perf_counter() - start
-                metrics = self._evaluate()
+                metrics = self._evaluate(epoch)
         except DivergenceError:
             self.model.set_values(before)
             run.optimizer.forget()  # NaN in its slots would outlive the parameters'
@@ -197,8 +197,8 @@ class StochasticGradientDescent:
         table = self.batch.tables["train"]
         return -(-table.nrows // table.batch_size)
 
-    def _evaluate(self) -> Any:
-        return self.monitor.evaluate(self.batch, self.model, self.fantasy_steps)
+    def _evaluate(self, epoch: int) -> Any:
+        return self.monitor.evaluate(self.batch, self.model, self.fantasy_steps, epoch)
 
 
 SGD = StochasticGradientDescent

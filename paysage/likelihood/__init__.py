@@ -1,8 +1,11 @@
-"""Likelihoods with error bars: exact sums, annealed importance sampling, bounds."""
+"""Likelihoods with error bars: exact sums, annealed importance sampling, bounds, approximations."""
 
-from paysage.likelihood.ais import AIS, Estimate, LikelihoodWarning, Sandwich, sandwich
+from paysage.likelihood.ais import AIS, Estimate, Sandwich, sandwich
 from paysage.likelihood.exact import exact_log_partition
+from paysage.likelihood.pseudo import pseudo_log_likelihood
 from paysage.likelihood.rows import LogLikelihood, log_likelihood, variational_bound
+from paysage.likelihood.tap import tap_log_partition
+from paysage.likelihood.warning import LikelihoodWarning
 
 __all__ = [
     "AIS",
@@ -12,6 +15,8 @@ __all__ = [
     "Sandwich",
     "exact_log_partition",
     "log_likelihood",
+    "pseudo_log_likelihood",
     "sandwich",
+    "tap_log_partition",
     "variational_bound",
 ]

@@ -17,6 +17,7 @@ from paysage.layers import Layer
 from paysage.likelihood import schedules
 from paysage.likelihood.bennett import bennett_ratio
 from paysage.likelihood.halves import Halves, base_of, two_halves
+from paysage.likelihood.warning import LikelihoodWarning
 from paysage.math_utils import MeanVarianceArrayCalculator
 from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
@@ -29,10 +30,6 @@ SIGMAS = 3.0
 
 #: nats by which the two directions may differ without a warning
 CLOSED = 0.3
-
-
-class LikelihoodWarning(UserWarning):
-    """An estimate of a likelihood that should not be believed as it is."""
 
 
 class Estimate(NamedTuple):
@@ -83,9 +80,9 @@ class AIS:
     num_chains : int
     betas : int or array, optional
         Number of steps of ``schedules.three_pieces`` (14,500 by default), or values from 0 to 1.
-    base : Batch or tensor (B, V), optional
-        Data whose means the independent visible units have; by default they keep the model's
-        biases.
+    base : Batch, tensor (B, V) or MeanVarianceArrayCalculator, optional
+        Data, or moments of data, whose means the independent visible units have; by default they
+        keep the model's biases.
 
     Raises
     ------
@@ -226,6 +223,8 @@ def _visible_is_smaller(model: BoltzmannMachine) -> bool:
 
 def _moments_of(base: Any, visible: Layer) -> MeanVarianceArrayCalculator:
     """Mean and variance of each column of the training rows of a batch, or of a tensor."""
+    if isinstance(base, MeanVarianceArrayCalculator):
+        return base
     moments = MeanVarianceArrayCalculator()
     for rows in base.iterate("train") if hasattr(base, "iterate") else [be.float_tensor(base)]:
         visible.check_units(rows)

@@ -56,7 +56,7 @@ def log_likelihood(model: BoltzmannMachine, data: Tensor, log_partition: float) 
     state = State.from_visible(data, model)
     halves = Halves(model)
     weights = halves.log_weight(state, halves.inputs(state, halves.summed), beta=1.0)
-    return _over_rows(weights - log_partition)
+    return over_rows(weights - log_partition)
 
 
 def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: float) -> LogLikelihood:
@@ -86,7 +86,7 @@ def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: floa
         seen.append(a)
     for c in model.connections:
         total -= double(c.weights.energy(seen[c.target_index], seen[c.domain_index]))
-    return _over_rows(total)
+    return over_rows(total)
 
 
 def _settled(model: BoltzmannMachine, state: State) -> State:
@@ -100,6 +100,7 @@ def _settled(model: BoltzmannMachine, state: State) -> State:
     return state
 
 
-def _over_rows(rows: np.ndarray) -> LogLikelihood:
+def over_rows(rows: np.ndarray) -> LogLikelihood:
+    """The mean of numbers (B,), with its standard error."""
     spread = float(rows.std(ddof=1)) if len(rows) > 1 else math.nan
     return LogLikelihood(float(rows.mean()), spread / math.sqrt(len(rows)), rows)

@@ -9,6 +9,7 @@ from paysage.metrics.divergence import (
 )
 from paysage.metrics.energy import EnergyCoefficient, HeatCapacity
 from paysage.metrics.frechet import FrechetScore
+from paysage.metrics.likelihood import AISLogLikelihood, AISReport, ExactLogLikelihood
 from paysage.metrics.monitor import ProgressMonitor, default_metrics
 from paysage.metrics.pseudo_likelihood import PseudoLikelihood
 from paysage.metrics.reconstruction import ReconstructionError
@@ -16,7 +17,10 @@ from paysage.metrics.tap import TAPFreeEnergy, TAPLogLikelihood
 from paysage.metrics.weights import WeightSparsity, WeightSquare
 
 __all__ = [
+    "AISLogLikelihood",
+    "AISReport",
     "EnergyCoefficient",
+    "ExactLogLikelihood",
     "FrechetScore",
     "HeatCapacity",
     "JensenShannonDivergence",

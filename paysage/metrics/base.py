@@ -16,9 +16,12 @@ class Metric:
     A new metric is a subclass with one method, `measure(assessment) -> float`. One that takes
     options also names them in `option_names`; they are kept as attributes of the same names.
     One that is no mean over minibatches gathers what it needs in `update(assessment)`, makes its
-    number of it in `value()` and forgets it in `reset()`, as `FrechetScore` does.
+    number of it in `value()` and forgets it in `reset()`, as `FrechetScore` does. One that takes
+    long sets `every`: in a training it is measured in epochs that are multiples of this number,
+    and None in others.
     """
 
+    every: int = 1
     option_names: tuple[str, ...] = ()
 
     def __init__(self) -> None:

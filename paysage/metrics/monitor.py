@@ -20,6 +20,9 @@ from paysage.metrics.reconstruction import ReconstructionError
 from paysage.metrics.savers import SaveBest, SaveEvery, epoch_filename
 from paysage.metrics.weights import WeightSparsity, WeightSquare
 
+#: what was measured, by name
+Metrics = OrderedDict[str, float | None]
+
 #: numbers in the minibatches that are measured together, 4 MiB of them
 AT_ONCE = 2**20
 
@@ -49,7 +52,7 @@ class ProgressMonitor:
     Attributes
     ----------
     memory : list of OrderedDict
-        The metrics of each epoch that was recorded, by name.
+        The metrics of each epoch that was recorded, by name; None where it was not measured.
     epochs : list of int
         The epochs they belong to.
     """
@@ -58,7 +61,7 @@ class ProgressMonitor:
         self.generator_metrics: list[Any] = (
             default_metrics() if generator_metrics is None else _listed(generator_metrics)
         )
-        self.memory: list[OrderedDict[str, float]] = []
+        self.memory: list[Metrics] = []
         self.epochs: list[int] = []
         self._savers: list[SaveBest | SaveEvery] = []
 
@@ -78,7 +81,9 @@ class ProgressMonitor:
             names.append(metric.name)
         return names
 
-    def evaluate(self, batch: Any, model: Any, fantasy_steps: int = 10) -> OrderedDict[str, float]:
+    def evaluate(
+        self, batch: Any, model: Any, fantasy_steps: int = 10, epoch: int | None = None
+    ) -> Metrics:
         """Measure the model on the validation minibatches.
 
         A minibatch with fewer rows than the first is left out: metrics that compare samples
@@ -92,11 +97,13 @@ class ProgressMonitor:
             The model that is measured.
         fantasy_steps : int
             Sweeps of the model's own chains.
+        epoch : int, optional
+            By which metrics with `every` above 1 are measured or not; all are unless it is given.
 
         Returns
         -------
         OrderedDict
-            The mean of each metric over the minibatches, by name.
+            The mean of each metric over the minibatches, by name; None where not measured.
 
         Raises
         ------
@@ -111,24 +118,15 @@ class ProgressMonitor:
         names = self.metric_names()
         if not names:
             return OrderedDict()
-        for metric in self.generator_metrics:
+        due = [m for m in self.generator_metrics if epoch is None or epoch % _period(m) == 0]
+        for metric in due:
             metric.reset()
-        if self._measure_minibatches(batch, model, fantasy_steps) == 0:
+        if due and _measure_minibatches(due, batch, model, fantasy_steps) == 0:
             raise DataError("no validation minibatch to measure, expected at least 1")
         return OrderedDict(
-            (name, _finite_value(metric))
+            (name, _finite_value(metric) if metric in due else None)
             for name, metric in zip(names, self.generator_metrics, strict=True)
         )
-
-    def _measure_minibatches(self, batch: Any, model: Any, fantasy_steps: int) -> int:
-        """Update every metric with every full minibatch; how many there were."""
-        measured = 0
-        for group in _groups(_full_minibatches(batch)):
-            for assessment in ModelAssessment.of_minibatches(group, model, fantasy_steps):
-                for metric in self.generator_metrics:
-                    _update(metric, assessment)
-            measured += len(group)
-        return measured
 
     def check_saving(self, model: Any) -> None:
         """Raise now what would keep the model from being saved after an epoch.
@@ -141,7 +139,7 @@ class ProgressMonitor:
         if self._savers:
             model.get_config()
 
-    def record(self, epoch: int, metrics: dict[str, float], model: Any) -> None:
+    def record(self, epoch: int, metrics: Metrics, model: Any) -> None:
         """Remember the metrics of an epoch, and save the model where that was asked for.
 
         A file that cannot be written keeps the others from nothing; its error is raised at the end.
@@ -209,10 +207,11 @@ class ProgressMonitor:
         check_writable(epoch_filename(str(filename), epoch_period))
         self._savers.append(saver)
 
-    def show(self, metrics: dict[str, float]) -> None:
-        """Print one line a metric: '-ReconstructionError: 0.883955'."""
+    def show(self, metrics: Metrics) -> None:
+        """Print one line a metric that was measured: '-ReconstructionError: 0.883955'."""
         for name, value in metrics.items():
-            print(f"-{name}: {value:.6f}")
+            if value is not None:
+                print(f"-{name}: {value:.6f}")
 
     def plot_metrics(self, filename: str | Path | None = None, show: bool = True) -> Any:
         """Draw each metric against the epoch.
@@ -229,6 +228,21 @@ class ProgressMonitor:
         matplotlib.figure.Figure
         """
         return plotting.metric_curves(self.memory, epochs=self.epochs, filename=filename, show=show)
+
+
+def _period(metric: Any) -> int:
+    return getattr(metric, "every", 1)
+
+
+def _measure_minibatches(metrics: list[Any], batch: Any, model: Any, fantasy_steps: int) -> int:
+    """Update the metrics with every full minibatch; how many there were."""
+    measured = 0
+    for group in _groups(_full_minibatches(batch)):
+        for assessment in ModelAssessment.of_minibatches(group, model, fantasy_steps):
+            for metric in metrics:
+                _update(metric, assessment)
+        measured += len(group)
+    return measured
 
 
 def _full_minibatches(batch: Any) -> Iterator[Any]:

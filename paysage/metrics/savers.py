@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,14 @@ class SaveBest:
         self._sign = 1.0 if extremum == "min" else -1.0
         self._best = math.inf
 
-    def __call__(self, epoch: int, metrics: dict[str, float], model: Any) -> None:
+    def __call__(self, epoch: int, metrics: Mapping[str, float | None], model: Any) -> None:
         """Write the model if this epoch is the best one so far."""
         if self.metric not in metrics:
             raise ConfigError(f"save_best expected metric '{self.metric}', got {list(metrics)}")
-        signed = self._sign * metrics[self.metric]
+        value = metrics[self.metric]
+        if value is None:  # not measured in this epoch
+            return
+        signed = self._sign * value
         if signed < self._best:
             model.save(self.filename)
             self._best = signed
@@ -55,7 +59,7 @@ class SaveEvery:
     def __init__(self, filename: str, period: int) -> None:
         self.filename, self.period = filename, check_whole("epoch_period", period, 1)
 
-    def __call__(self, epoch: int, metrics: dict[str, float], model: Any) -> None:
+    def __call__(self, epoch: int, metrics: Mapping[str, float | None], model: Any) -> None:
         """Write the model if the period is over; the untrained model is not an epoch's."""
         if epoch > 0 and epoch % self.period == 0:
             model.save(epoch_filename(self.filename, epoch))

@@ -1,0 +1,137 @@
+"""The log-likelihood of the data: summed exactly, or with an interval by importance sampling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from paysage.checks import check_whole
+from paysage.likelihood import AIS, exact_log_partition, log_likelihood
+from paysage.likelihood.rows import over_rows
+from paysage.likelihood.schedules import checked
+from paysage.math_utils import MeanVarianceArrayCalculator
+from paysage.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from paysage.metrics.assessment import ModelAssessment
+
+
+class ExactLogLikelihood(Metric):
+    """Mean log-likelihood of the data in nats, where half of the layers has few states.
+
+    Parameters
+    ----------
+    every : int
+        Measured before training and in epochs that are multiples of this number.
+
+    Raises
+    ------
+    ConfigError
+        If an option cannot be meant; when measuring, as ``likelihood.exact_log_partition`` and
+        ``likelihood.log_likelihood`` do.
+    """
+
+    option_names = ("every",)
+
+    def __init__(self, every: int = 1) -> None:
+        super().__init__()
+        self.every = check_whole("every", every, 1)
+
+    def reset(self) -> None:
+        """Forget every minibatch, and the partition function."""
+        super().reset()
+        self._log_partition: float | None = None
+
+    def measure(self, assessment: ModelAssessment) -> float:
+        """The mean over the rows of one minibatch."""
+        if self._log_partition is None:
+            self._log_partition = exact_log_partition(assessment.model)
+        return log_likelihood(assessment.model, assessment.data, self._log_partition).mean
+
+
+class AISReport(NamedTuple):
+    """A log-likelihood of data, by annealed importance sampling, in nats."""
+
+    mean: float
+    """over the rows"""
+    low: float
+    """with log Z at the upper end of its interval; see ``likelihood.Estimate``"""
+    high: float
+    """with log Z at the lower end"""
+    standard_error: float
+    """of the mean over rows, by itself"""
+    effective_sample_size: float
+    """of the chains of log Z"""
+
+
+class AISLogLikelihood(Metric):
+    """Mean log-likelihood of the data in nats, log Z by annealed importance sampling.
+
+    The estimate of log Z is too low on average, so that the likelihood is too high: a machine that
+    the chains do not get to know looks better than it is. Watch the interval, and measure the
+    machine you keep by ``likelihood.sandwich``.
+
+    Parameters
+    ----------
+    every : int
+        Measured before training and in epochs that are multiples of this number; None in others.
+    num_chains : int
+    betas : int or list
+        Steps of a schedule, or inverse temperatures; see ``likelihood.AIS``.
+
+    Attributes
+    ----------
+    reports : list of AISReport
+        One for each time that it was measured, with the interval.
+
+    Raises
+    ------
+    ConfigError
+        If an option cannot be meant; when measuring, as ``likelihood.AIS`` and
+        ``likelihood.log_likelihood`` do, for machines with more than one hidden layer in a chain.
+    """
+
+    option_names = ("every", "num_chains", "betas")
+
+    def __init__(self, every: int = 10, num_chains: int = 50, betas: Any = 1000) -> None:
+        self.every = check_whole("every", every, 1)
+        self.num_chains = check_whole("num_chains", num_chains, 2)
+        checked(betas)  # refuses what it cannot take
+        self.betas = betas if np.ndim(betas) == 0 else [float(beta) for beta in betas]
+        self.reports: list[AISReport] = []
+        super().__init__()
+
+    def reset(self) -> None:
+        """Forget every minibatch; the reports stay."""
+        super().reset()
+        self._model: Any = None
+        self._rows: list[np.ndarray] = []
+        self._moments = MeanVarianceArrayCalculator()
+
+    def update(self, assessment: ModelAssessment) -> None:
+        """Take in the unnormalized likelihoods of one more minibatch."""
+        self._model = assessment.model
+        self._rows.append(log_likelihood(assessment.model, assessment.data, 0.0).rows)
+        self._moments.update(assessment.data)
+
+    def value(self) -> float:
+        """The mean over all rows since the last reset; anneals, and keeps a report.
+
+        Raises
+        ------
+        DataError
+            No minibatch has been measured.
+        """
+        if not self._rows:
+            return super().value()  # says so
+        log_partition = AIS(self._model, self.num_chains, self.betas, self._moments).run()
+        found = over_rows(np.concatenate(self._rows) - log_partition.log_partition)
+        error_bars = log_partition.low, log_partition.high
+        high, low = (found.mean + log_partition.log_partition - end for end in error_bars)
+        self.reports.append(
+            AISReport(
+                found.mean, low, high, found.standard_error, log_partition.effective_sample_size
+            )
+        )
+        return found.mean

@@ -2,9 +2,10 @@
 
     python child.py import
     python child.py step
-    python child.py memory ROWS.npy NUM_TRAIN
+    python child.py memory NAME ROWS.npy NUM_TRAIN
 
-Prints numbers by name as JSON. Nothing is imported before the clock runs.
+NAME is this library or another one. Prints numbers by name as JSON. Nothing is imported before the
+clock runs.
 """
 
 from __future__ import annotations
@@ -57,16 +58,26 @@ def train(rows: Any, num_train: int, metrics: bool = False) -> None:
     trainer.train(optimizers.ADAM(stepsize=1e-3), 1, verbose=False)
 
 
-def memory(path: Path, num_train: int) -> dict[str, float]:
-    """MB at the peak of an epoch with the seven metrics, and of the data."""
+def memory(name: str, path: Path, num_train: int) -> dict[str, float]:
+    """MB at the peak of an epoch, with the seven metrics where it is ours, and of the data."""
     import numpy as np
 
-    import paysage.backends as be
-
-    be.set_seed(137)
     rows = np.load(path)
-    train(rows, num_train, metrics=True)
+    if name == "paysage":
+        train(rows, num_train, metrics=True)
+    else:
+        train_peer(name, rows[:num_train])
     return {"peak": peak(), "data": rows.nbytes / 1e6}
+
+
+def train_peer(name: str, rows: Any) -> None:
+    """An epoch of another library; one that is absent says so by the last line of its error."""
+    from contest import peers
+    from contest.task import Task
+
+    method = "cd" if name == peers.LEARNERGY else "pcd"
+    task = Task((NUM_HIDDEN,), BATCH_SIZE, method, updates=len(rows) // BATCH_SIZE)
+    peers.STARTS[name](task, rows)()
 
 
 def peak() -> float:
@@ -81,6 +92,7 @@ def peak() -> float:
 if __name__ == "__main__":
     what, *rest = sys.argv[1:]
     if what == "memory":
-        print(json.dumps(memory(Path(rest[0]), int(rest[1]))))
+        sys.path.insert(0, str(Path(__file__).parents[1]))
+        print(json.dumps(memory(rest[0], Path(rest[1]), int(rest[2]))))
     else:
         print(json.dumps(seconds_of_import() if what == "import" else seconds_of_first_step()))

@@ -41,7 +41,7 @@ def everybody(task: Task, data: Data) -> list[Contestant]:
 
 
 def headline(data: Data) -> list[Contestant]:
-    by_cd = Contestant(peers.LEARNERGY_CD, partial(peers.learnergy, CD, data))
+    by_cd = Contestant(peers.LEARNERGY_CD, partial(peers.learnergy, CD, data.rows(CD)))
     return [by_cd if c.name == peers.LEARNERGY else c for c in everybody(HEADLINE, data)]
 
 

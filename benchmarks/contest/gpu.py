@@ -11,7 +11,7 @@ from contest.ours import EAGER, TORCH, TORCH_BF16
 from contest.task import Contest, Data, Task
 from contest.turns import Absent, Contestant
 
-SMALL = Task((500,))
+SMALL = Task((500,), epochs=5)
 LARGE = Task((1024,), batch=5000, steps=10, updates=11, epochs=5)
 GROUPS = {
     "gpu-small": "on a GPU: small updates, which cost what it costs to start them",
@@ -38,11 +38,12 @@ def everybody(task: Task, data: Data) -> list[Contestant]:
     if reason := why_not():
         raise Absent(reason)
     on_gpu = partial(ours.contestant, task=task, data=data, backend="pytorch", processor="gpu")
+    rows = data.rows(task)
     return [
         on_gpu(TORCH),
         on_gpu(TORCH_BF16, precision="bf16"),
         on_gpu(EAGER, capture=False),
-        Contestant(peers.RBMS, partial(peers.rbms, task, data, "cuda")),
-        Contestant(peers.BY_HAND, partial(peers.by_hand, task, data, "cuda")),
+        Contestant(peers.RBMS, partial(peers.rbms, task, rows, "cuda")),
+        Contestant(peers.BY_HAND, partial(peers.by_hand, task, rows, "cuda")),
         torch_products(task, data, "cuda"),
     ]

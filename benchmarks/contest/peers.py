@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import Any
+
+import numpy as np
 
 from contest.task import NUM_VISIBLE, SEED, Data, Task, minibatches
 from contest.turns import Absent, Contestant, Work
@@ -16,17 +19,7 @@ LEARNERGY_CD = "learnergy, CD"
 BY_HAND = "PyTorch by hand"
 
 
-def peers(task: Task, data: Data) -> list[Contestant]:
-    """All of them; those that cannot do the task say so."""
-    return [
-        Contestant(SKLEARN, partial(sklearn, task, data)),
-        Contestant(RBMS, partial(rbms, task, data, "cpu")),
-        Contestant(LEARNERGY, partial(learnergy, task, data)),
-        Contestant(BY_HAND, partial(by_hand, task, data, "cpu")),
-    ]
-
-
-def sklearn(task: Task, data: Data) -> Work:
+def sklearn(task: Task, rows: np.ndarray) -> Work:
     """`BernoulliRBM.fit`."""
     module = installed("sklearn.neural_network", "scikit-learn")
     if task.algorithm != "PCD-1" or not is_binary_rbm(task):
@@ -37,10 +30,10 @@ def sklearn(task: Task, data: Data) -> Work:
         n_iter=task.epochs,
         random_state=SEED,
     )
-    return partial(model.fit, data.rows(task))
+    return partial(model.fit, rows)
 
 
-def rbms(task: Task, data: Data, device: str) -> Work:
+def rbms(task: Task, rows: np.ndarray, device: str = "cpu") -> Work:
     """`fit_batch_pcd` and a step of its optimizer.
 
     Its own `train` also writes to a file at every update, which is left out in its favour.
@@ -50,10 +43,9 @@ def rbms(task: Task, data: Data, device: str) -> Work:
     datasets = installed("rbms.dataset.dataset_class", "rbms")
     if not is_binary_rbm(task):
         raise Absent("it has no Gaussian units and no deep machines")
-    import numpy as np
     import torch
 
-    rows, ones = data.rows(task), np.ones(task.rows, np.float32)
+    ones = np.ones(task.rows, np.float32)
     labels, names = -ones.astype(np.int32), np.arange(task.rows)
     dataset = datasets.RBMDataset(rows, labels, ones, names, "benchmark", True, device)
     with torch.no_grad():
@@ -82,7 +74,7 @@ def _rbms_epochs(
     wait_for(dataset.device)
 
 
-def learnergy(task: Task, data: Data) -> Work:
+def learnergy(task: Task, rows: np.ndarray) -> Work:
     """`RBM.fit` or `GaussianRBM.fit`, which also measure two numbers of each minibatch."""
     models = installed(
         "learnergy.models.gaussian" if task.gaussian else "learnergy.models.bernoulli", "learnergy"
@@ -91,25 +83,24 @@ def learnergy(task: Task, data: Data) -> Work:
         raise Absent("it learns by CD only, and has no deep Boltzmann machines")
     import torch
 
-    rows = torch.from_numpy(data.rows(task))
-    dataset = torch.utils.data.TensorDataset(rows, torch.zeros(len(rows)))
+    dataset = torch.utils.data.TensorDataset(torch.from_numpy(rows), torch.zeros(len(rows)))
     kind = models.GaussianRBM if task.gaussian else models.RBM
     model = kind(NUM_VISIBLE, task.hidden[0], steps=task.steps, learning_rate=0.01)
     return partial(model.fit, dataset, batch_size=task.batch, epochs=task.epochs)
 
 
-def by_hand(task: Task, data: Data, device: str) -> Work:
+def by_hand(task: Task, rows: np.ndarray, device: str = "cpu") -> Work:
     """What one writes oneself; see `by_hand.py`."""
     torch = installed("torch", "torch")
     if not is_binary_rbm(task):
         raise Absent("it has Bernoulli units and one hidden layer only")
     from contest.by_hand import HandWrittenRBM
 
-    rows = torch.from_numpy(data.rows(task)).to(device)
+    tensor = torch.from_numpy(rows).to(device)
     model = HandWrittenRBM(NUM_VISIBLE, task, device)
 
     def work() -> None:
-        for minibatch in minibatches(rows, task):
+        for minibatch in minibatches(tensor, task):
             model.update(minibatch)
         wait_for(device)
 
@@ -132,3 +123,18 @@ def wait_for(device: str) -> None:
         import torch
 
         torch.cuda.synchronize()
+
+
+#: what gets them ready, given a task and its rows
+STARTS: dict[str, Callable[[Task, np.ndarray], Work]] = {
+    SKLEARN: sklearn,
+    RBMS: rbms,
+    LEARNERGY: learnergy,
+    BY_HAND: by_hand,
+}
+
+
+def peers(task: Task, data: Data) -> list[Contestant]:
+    """All of them; those that cannot do the task say so."""
+    rows = data.rows(task)
+    return [Contestant(name, partial(start, task, rows)) for name, start in STARTS.items()]

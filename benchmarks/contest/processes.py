@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from contest.ours import OURS
+from contest.peers import LEARNERGY, RBMS, SKLEARN
 from contest.task import NUM_TRAIN, Data
 from contest.turns import Absent, Spread
 
@@ -33,21 +35,25 @@ def start(data: Data, repeats: int) -> dict[str, Spread]:
 
 
 def memory(data: Data, repeats: int) -> dict[str, Spread]:
-    """An epoch of all rows with the seven metrics, and one of few rows."""
+    """An epoch of all rows with the seven metrics, one of few rows, and one of each peer."""
     if not Path("/proc/self/status").exists():
         raise Absent("the peak of a process is read from /proc, which this system has not")
     few = np.concatenate([data.binary[:FEW], data.binary[NUM_TRAIN:]])
     with tempfile.TemporaryDirectory() as folder:
-        above = above_data(Path(folder) / "all.npy", data.binary, NUM_TRAIN, repeats)
-        above_few = above_data(Path(folder) / "few.npy", few, FEW, repeats)
-    more = [a - b for a, b in zip(above, above_few, strict=True)]
-    return {MEMORY: Spread.of(above), MEMORY_MORE: Spread.of(more)}
+        path, path_few = Path(folder) / "all.npy", Path(folder) / "few.npy"
+        np.save(path, data.binary)
+        np.save(path_few, few)
+        above = [above_data(OURS, path, NUM_TRAIN) for _ in range(repeats)]
+        more = [a - above_data(OURS, path_few, FEW) for a in above]
+        values = {MEMORY: Spread.of(above), MEMORY_MORE: Spread.of(more)}
+        for name in (SKLEARN, RBMS, LEARNERGY):
+            values[f"{MEMORY}: {name}"] = Spread.of([above_data(name, path, NUM_TRAIN)])
+    return values
 
 
-def above_data(path: Path, rows: np.ndarray, num_train: int, repeats: int) -> list[float]:
-    np.save(path, rows)
-    peaks = [fresh("memory", str(path), str(num_train)) for _ in range(repeats)]
-    return [numbers["peak"] - numbers["data"] for numbers in peaks]
+def above_data(name: str, path: Path, num_train: int) -> float:
+    numbers = fresh("memory", name, str(path), str(num_train))
+    return numbers["peak"] - numbers["data"]
 
 
 def fresh(*arguments: str) -> dict[str, float]:

@@ -81,7 +81,7 @@ class Task:
     def lasting(self, multiplications: float) -> Task:
         """The same with as many updates as need about so many multiplications."""
         wanted = math.ceil(multiplications / self.multiplications)
-        return replace(self, updates=min(max(wanted, 10), NUM_TRAIN // self.batch))
+        return replace(self, updates=min(max(wanted, 5), NUM_TRAIN // self.batch))
 
 
 class Data:

@@ -15,7 +15,7 @@ with the stub's, and the stub's docstring is copied to it. Conventions:
 # mypy: disable-error-code="empty-body"
 # ruff: noqa: D403 - formulas begin with small letters
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -36,7 +36,7 @@ Tensor = Any
 Scalar = Any  # a Python number, or the backend's scalar that behaves like one
 Shape = Sequence[int] | int
 
-FILES = ("tensor", "linalg", "nonlinearity", "random", "fused", "capture")
+FILES = ("tensor", "linalg", "nonlinearity", "random", "fused", "capture", "transfer")
 
 CONSTANTS = {
     "EPSILON": "the machine epsilon of Float, as a Python float",
@@ -798,4 +798,32 @@ def capture(function: Callable[[], Any]) -> Callable[[], None]:
     ------
     BackendError
         If the backend cannot capture, or the function does what cannot be recorded.
+    """
+
+
+# ------------------------------------------------------------------------------------- transfer
+
+
+def fits_device(num_bytes: int) -> bool:
+    """Whether a GPU has room to keep data of that size: half of the memory that is free there.
+
+    Without a GPU there is no memory but the host's, and the answer is no.
+    """
+
+
+def resident_tensor(x: Any) -> Tensor:
+    """As `float_tensor`; but what does not fit the GPU stays, as a Float array, with the host.
+
+    Raises
+    ------
+    DataError
+        As `float_tensor` does.
+    """
+
+
+def uploads(arrays: Iterable[Any]) -> Iterator[Tensor]:
+    """Float tensors of NumPy arrays, in turn.
+
+    On the GPU the next array is read, and copied by a stream of its own through pinned memory,
+    before a tensor is given out, so that copies and work on tensors go on at the same time.
     """

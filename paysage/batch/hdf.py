@@ -21,18 +21,16 @@ from paysage.batch.table import Table, checked_batch_size
 from paysage.errors import ConfigError, DataError, StorageError
 from paysage.preprocess import Transformation
 
-#: single precision bytes of a chunk, which is read at once
-CHUNK_BYTES = 8 * 2**20
-
 
 class HDFtable(Table):
     """Hands out the rows of a table in a file in order, a minibatch at a time.
 
     The table is a DataFrame that pandas wrote, in 'fixed' or 'table' format, or a dataset of h5py
     or PyTables with two axes. A thread reads ahead in chunks of about 8 MiB, each a whole number
-    of minibatches; so memory does not depend on the length of the file. The table does not
-    shuffle: see `DataShuffler`. A file written elsewhere while it is read gives an error or other
-    rows.
+    of minibatches; so memory does not depend on the length of the file. A GPU keeps the rows of the
+    first pass if they take no more than half of its free memory; else a chunk is copied there while
+    the one before is used. The table does not shuffle: see `DataShuffler`. A file written elsewhere
+    while it is read gives an error or other rows.
 
     Parameters
     ----------
@@ -96,6 +94,7 @@ class HDFtable(Table):
         self._readers: list[ReadAhead] = []
         self._pass: Iterator[Tensor] | None = None
         self._checked: Transformation | None = None
+        self._kept: list[Tensor] | None = None
         self._first = self._first_minibatch()
         super().__init__(transform)
 
@@ -138,7 +137,7 @@ class HDFtable(Table):
     def close(self) -> None:
         """Stop reading and let go of the file; passes that are under way end with an error."""
         self._closed = True
-        self._pass = None
+        self._pass = self._kept = None
         for reader in self._readers:
             reader.close()
         self._readers = []
@@ -152,23 +151,36 @@ class HDFtable(Table):
 
     def _minibatches(self) -> Iterator[Tensor]:
         checking, row = self._transform, self._first_row
-        with self._chunks() as chunks:
-            for chunk in chunks:
-                if self._checked is not self._transform:
-                    self._transform.check_values(chunk, row)
-                for start in range(0, len(chunk), self.batch_size):
-                    self._check_open()
-                    rows = chunk[start : start + self.batch_size]
-                    yield self._transformed(be.float_tensor(rows))
-                row += len(chunk)
+        for chunk in self._tensors():
+            if self._checked is not self._transform:
+                self._transform.check_values(be.to_numpy_array(chunk), row)
+            for rows in self._minibatches_of(chunk):
+                self._check_open()
+                yield rows
+            row += len(chunk)
         self._check_open()
         if self._transform is checking:
             self._checked = checking
 
+    def _tensors(self) -> Iterator[Tensor]:
+        """The chunks of a pass as tensors; a GPU that has room for all of them keeps them."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        size = self.nrows * self._layout.ncols * np.dtype(np.float32).itemsize
+        kept: list[Tensor] | None = [] if be.fits_device(size) else None
+        with self._chunks() as chunks:
+            for chunk in be.uploads(chunks):
+                if kept is not None:
+                    kept.append(chunk)
+                yield chunk
+        self._kept = kept
+
     @contextmanager
     def _chunks(self) -> Iterator[Iterator[np.ndarray]]:
         """The chunks of a pass, from a thread or from this one."""
-        make = partial(_read_chunks, self._layout, self._first_row, self._stop, self._chunk_rows())
+        size = self._chunk_rows(self._layout.ncols)
+        make = partial(_read_chunks, self._layout, self._first_row, self._stop, size)
         if self._depth == 0:
             with closing(make()) as chunks:
                 yield chunks
@@ -179,11 +191,6 @@ class HDFtable(Table):
             yield reader
         finally:
             reader.stop()
-
-    def _chunk_rows(self) -> int:
-        """A whole number of minibatches, at least one."""
-        of_a_batch = self.batch_size * self._layout.ncols * np.dtype(np.float32).itemsize
-        return self.batch_size * max(1, CHUNK_BYTES // of_a_batch)
 
     def _first_minibatch(self) -> np.ndarray:
         """What tells whether the table can be used."""

@@ -11,6 +11,9 @@ from paysage.backends.contract import Tensor
 from paysage.errors import ConfigError, DataError, PaysageError, ShapeError
 from paysage.preprocess import Transformation
 
+#: single precision bytes of a chunk, which is read, and copied to a GPU, at once
+CHUNK_BYTES = 8 * 2**20
+
 
 class Table:
     """What tables of rows have in common: a transform, and minibatches that went through it.
@@ -51,12 +54,21 @@ class Table:
             )
         sample = self._sample()
         transform.check(sample, self._first_row)
-        self.ncols = _width_after(transform, sample[:1])
+        self.ncols = _width_after(transform, be.float_tensor(sample[:1]))
         self._transform = transform
 
     def _sample(self) -> Tensor:
         """Rows that tell whether a transform can be used: all of them, or the first ones."""
         raise NotImplementedError
+
+    def _chunk_rows(self, columns: int) -> int:
+        """A whole number of minibatches, at least one."""
+        of_a_batch = self.batch_size * columns * np.dtype(np.float32).itemsize
+        return self.batch_size * max(1, CHUNK_BYTES // of_a_batch)
+
+    def _minibatches_of(self, chunk: Tensor) -> Iterator[Tensor]:
+        for start in range(0, len(chunk), self.batch_size):
+            yield self._transformed(chunk[start : start + self.batch_size])
 
     def _transformed(self, rows: Tensor) -> Tensor:
         result = be.float_tensor(self._transform.compute(rows))
@@ -73,7 +85,9 @@ class InMemoryTable(Table):
     """Hands out the rows of a tensor in order, a minibatch at a time.
 
     A Float tensor whose rows are contiguous is kept as it is, and minibatches are views of it;
-    other data are converted once. The table does not shuffle: see `DataShuffler`.
+    other data are converted once. On a GPU, data that take more than half of its free memory stay
+    with the host, and a pass copies chunks of them ahead of their use. The table does not shuffle:
+    see `DataShuffler`.
 
     Parameters
     ----------
@@ -126,10 +140,20 @@ class InMemoryTable(Table):
 
     def iterate(self) -> Iterator[Tensor]:
         """Iterate over the minibatches of a whole pass, without moving what `get` returns next."""
-        return (self._rows(start) for start in range(0, self.nrows, self.batch_size))
+        if be.is_tensor(self.tensor):
+            return self._minibatches_of(self.tensor)
+        return self._streamed()
+
+    def _streamed(self) -> Iterator[Tensor]:
+        """The minibatches of data that are an array of the host, for which the GPU has no room."""
+        size = self._chunk_rows(int(be.shape(self.tensor)[1]))
+        chunks = (self.tensor[first : first + size] for first in range(0, self.nrows, size))
+        for chunk in be.uploads(chunks):
+            yield from self._minibatches_of(chunk)
 
     def _rows(self, start: int) -> Tensor:
-        return self._transformed(self.tensor[start : start + self.batch_size])
+        rows = self.tensor[start : start + self.batch_size]
+        return self._transformed(be.float_tensor(rows))
 
 
 def _width_after(transform: Transformation, row: Tensor) -> int:
@@ -153,10 +177,13 @@ def _width_after(transform: Transformation, row: Tensor) -> int:
 
 
 def as_rows(data: Any) -> Tensor:
-    """The data as a two-dimensional Float tensor with contiguous rows, a copy only if needed."""
+    """The data as a two-dimensional Float tensor with contiguous rows, a copy only if needed.
+
+    What the GPU has no room for is an array.
+    """
     # values too large for a Float become infinite, which is told with their place
     with np.errstate(over="ignore"):
-        tensor = be.float_tensor(data)
+        tensor = be.resident_tensor(data)
     shape = tuple(be.shape(tensor))
     if len(shape) != 2:
         raise ShapeError(f"data of shape {shape}, expected (rows, columns)")

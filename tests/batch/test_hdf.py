@@ -14,8 +14,8 @@ from paysage import backends as be
 from paysage import fit, optimizers
 from paysage import preprocess as pre
 from paysage.batch import Batch, HDFtable, InMemoryTable
-from paysage.batch import hdf as hdf_module
 from paysage.batch import layout as layout_module
+from paysage.batch import table as table_module
 from paysage.batch.ahead import THREAD_NAME
 from paysage.errors import ConfigError, DataError, ShapeError, StorageError
 from paysage.layers import BernoulliLayer
@@ -71,7 +71,7 @@ def stored(path):
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Chunks of three minibatches of ten rows, so that a pass has several."""
-    monkeypatch.setattr(hdf_module, "CHUNK_BYTES", 3 * 10 * COLUMNS * 4)
+    monkeypatch.setattr(table_module, "CHUNK_BYTES", 3 * 10 * COLUMNS * 4)
 
 
 def blocks(minibatches):

@@ -5,19 +5,24 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Callable
+from functools import partial
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from paysage import backends as be
 from paysage import schedules
 from paysage.capturable import Capturable
 from paysage.checks import check_number
 from paysage.errors import ConfigError
+from paysage.threads import WORTH_CUTTING, pieces, side_by_side
 
 if TYPE_CHECKING:
     from paysage.models import BoltzmannMachine, ModelGradient
 
 Tensor = Any
+
+#: multiplications of a matrix product that take as long as one element of a step
+COST_OF_STEP = 15
 
 
 def _fraction(name: str, value: float) -> float:
@@ -45,6 +50,9 @@ class Optimizer(Capturable):
     tolerance : float
         Training stops after an epoch in which no parameter moved by more than this.
     """
+
+    #: whether a step of some elements takes nothing but these: rows are then shared by threads
+    elementwise: ClassVar[bool] = False
 
     def __init__(self, stepsize: Any = None, tolerance: float = 1e-7) -> None:
         if stepsize is None:
@@ -110,13 +118,26 @@ class Optimizer(Capturable):
 
     def move(self, model: BoltzmannMachine, gradient: ModelGradient) -> None:
         """What ``update`` does to tensors, by the numbers that there are."""
-        owners = [*model.layers, *(c.weights for c in model.connections)]
-        parts = [*gradient.layers, *gradient.weights]
+        # the weights, which take longest, first
+        owners = [*(c.weights for c in model.connections), *model.layers]
+        parts = [*gradient.weights, *gradient.layers]
+        tasks: list[Callable[[], None]] = []
         for i, (owner, part) in enumerate(zip(owners, parts, strict=True)):
             for name in owner.trainable():
                 param, grad = getattr(owner.params, name), getattr(part, name)
-                self._step(param, grad, *self._slots_of((i, name), grad))
+                tasks += self._tasks(param, grad, *self._slots_of((i, name), grad))
+        side_by_side(*tasks)
+        for owner in owners:
             owner.enforce_constraints()
+
+    def _tasks(self, *tensors: Tensor) -> list[Callable[[], None]]:
+        """The step of one parameter, in pieces that can be made at once."""
+        rows, size = len(tensors[0]), be.num_elements(tensors[0])
+        on_gpu = be.get_backend().processor == "gpu"
+        if on_gpu or not self.elementwise or size * COST_OF_STEP < WORTH_CUTTING:
+            return [partial(self._step, *tensors)]
+        some = pieces(rows, size * COST_OF_STEP)
+        return [partial(self._step, *(x[part] for x in tensors)) for part in some]
 
     def _slots_of(self, key: tuple, grad: Tensor) -> list[Tensor]:
         if key not in self._slots:
@@ -139,6 +160,7 @@ class Gradient(Optimizer):
     """Plain descent: θ ← θ - lr g."""
 
     capturable = True
+    elementwise = True
 
     def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
         be.descent_step_(param, grad, self.numbers[0])
@@ -156,6 +178,7 @@ class Momentum(Optimizer):
     """
 
     capturable = True
+    elementwise = True
 
     def __init__(
         self, stepsize: Any = None, momentum: float = 0.9, tolerance: float = 1e-7
@@ -182,6 +205,7 @@ class RMSProp(Optimizer):
     """
 
     capturable = True
+    elementwise = True
 
     def __init__(
         self, stepsize: Any = None, mean_square_weight: float = 0.9, tolerance: float = 1e-7
@@ -216,6 +240,7 @@ class ADAM(Optimizer):
     """
 
     capturable = True
+    elementwise = True
 
     def __init__(
         self,

@@ -694,6 +694,15 @@ def onehot_sample(
     """
 
 
+def units_dot(units: Tensor, matrix: Tensor, out: Tensor | None = None) -> Tensor:
+    """The product of rows of units with a matrix: (B, m) @ (m, n) -> (B, n).
+
+    As `dot`, but on the CPU elements that are zero are skipped where most of them are, which takes
+    a fraction of the time. A zero then hides NaN and infinity in the matrix. The matrix may be a
+    transposed view.
+    """
+
+
 def moment_gap(
     data_a: Tensor,
     data_b: Tensor,
@@ -701,11 +710,13 @@ def moment_gap(
     model_b: Tensor,
     out: Tensor | None = None,
     scratch: Tensor | None = None,
+    part: slice | None = None,
 ) -> Tensor:
     """<a b^T>_model - <a b^T>_data, means over rows: (B, m), (B, n) of each phase -> (m, n).
 
     The number of rows may differ between the phases. `scratch` (m, n) is overwritten if given,
-    and saves an allocation on the backends that need one.
+    and saves an allocation on the backends that need one. With `part`, a slice with a start and a
+    stop, only these rows of the result are computed, so that threads may share the work.
     """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from paysage import backends as be
 from paysage.errors import ConfigError
@@ -17,6 +17,17 @@ from paysage.threads import pieces, side_by_side
 
 Tensor = Any
 Task = Callable[[], Any]
+
+
+class _Block(NamedTuple):
+    """Some rows of a phase, and what is theirs alone."""
+
+    part: slice
+    sweeps: Sweeps
+    #: views of the units
+    state: State
+    #: the same, but for the mean of the last layer in the place of its units
+    ends: State
 
 
 class Phases:
@@ -70,6 +81,7 @@ class Phases:
         self._own_sweeps: dict[tuple[int, int], Sweeps] = {}
         self._positive: dict[int, State] = {}
         self._last_mean: dict[int, Tensor] = {}
+        self._cut: dict[int, tuple[State, list[_Block]]] = {}
         #: positive state of the last gradient
         self.data: State | None = None
 
@@ -140,6 +152,17 @@ class Phases:
         on_gpu = be.get_backend().processor == "gpu"
         return pieces(rows, 0 if on_gpu else rows * self.model.largest_matrix())
 
+    def _blocks(self, phase: int, state: State, ends: State) -> list[_Block]:
+        """Blocks of the rows of a state; those of the last call if it is the same state."""
+        if phase not in self._cut or self._cut[phase][0] is not state:
+            parts = self._parts(state.batch_size())
+            blocks = [
+                _Block(part, self._sweeps(phase, k), _rows_of(state, part), _rows_of(ends, part))
+                for k, part in enumerate(parts)
+            ]
+            self._cut[phase] = state, blocks
+        return self._cut[phase][1]
+
     def _sweeps(self, phase: int, k: int) -> Sweeps:
         """The sweeps of block k of a phase, with memory of their own."""
         if (phase, k) not in self._own_sweeps:
@@ -156,18 +179,17 @@ class Phases:
             self._positive[rows] = self.model.sweeps.empty_state(visible)
         state = self._positive[rows]
         state[0] = visible
-        return state, [
-            partial(self._positive_block, self._sweeps(0, k), _rows_of(state, part))
-            for k, part in enumerate(self._parts(rows))
-        ]
+        blocks = self._blocks(0, state, state)
+        return state, [partial(self._positive_block, visible, block) for block in blocks]
 
-    def _positive_block(self, sweeps: Sweeps, state: State) -> None:
-        last = len(state) - 1
+    def _positive_block(self, visible: Tensor, block: _Block) -> None:
+        state, last = block.state, len(block.state) - 1
+        state[0] = visible[block.part]
         # of two layers the second is about to be replaced: nothing to draw before
         if last > 1:
-            sweeps.pass_up(state)
-            sweeps.run(self.mcsteps, state, self._hook, clamped=(0,))
-        sweeps.update(state, last, "mean")
+            block.sweeps.pass_up(state)
+            block.sweeps.run(self.mcsteps, state, self._hook, clamped=(0,))
+        block.sweeps.update(state, last, "mean")
 
     def _with_room_for_mean(self, chains: State) -> State:
         """The same units, but for memory of its own in the place of the last layer."""
@@ -193,36 +215,24 @@ class Phases:
         if start is not None:
             self.negative.restart(int(be.shape(start)[0]))
         chains = self.negative.get_state()
-        rows = chains.batch_size()
         state = self._with_room_for_mean(chains)
-        betas = self.negative.next_betas(self.mcsteps)
-        return state, [
-            partial(
-                self._negative_block,
-                self._sweeps(1, k),
-                _rows_of(chains, part),
-                [_part_of(beta, part) for beta in betas],
-                self._last_mean[rows][part],
-                None if start is None else start[part],
-            )
-            for k, part in enumerate(self._parts(rows))
-        ]
+        blocks = self._blocks(1, chains, state)
+        return state, [partial(self._negative_block, start, block) for block in blocks]
 
-    def _negative_block(
-        self, sweeps: Sweeps, chains: State, betas: list[Any], mean: Tensor, start: Tensor | None
-    ) -> None:
-        last = len(chains) - 1
+    def _negative_block(self, start: Tensor | None, block: _Block) -> None:
+        chains, sweeps, last = block.state, block.sweeps, len(block.state) - 1
         if start is not None:
-            chains[0][:] = start
+            chains[0][:] = start[block.part]
             # of two layers the second is the first to be drawn
             if last > 1:
                 sweeps.pass_up(chains)
-        for beta in betas:
+        for _ in range(self.mcsteps):
+            beta = self.negative.beta_sampler.next_beta(block.part)
             field = sweeps.run(1, chains, self._hook, beta)
         # a layer that was updated last has its field still
         if sweeps.order[-1] != last:
             field = sweeps.field(chains, last)
-        sweeps.apply(State([*chains.units[:last], mean]), last, "mean", field)
+        sweeps.apply(block.ends, last, "mean", field)
 
 
 def _inside(draws: AbstractContextManager[None], task: Task) -> None:
@@ -238,8 +248,3 @@ def _one_by_one(*tasks: Task) -> None:
 def _rows_of(state: State, part: slice) -> State:
     """Some rows of a state: views of its memory."""
     return State(units[part] for units in state)
-
-
-def _part_of(beta: Any, part: slice) -> Any:
-    """Some rows of inverse temperatures; one for all, or None, as it is."""
-    return beta[part] if be.is_tensor(beta) and len(beta) > 1 else beta

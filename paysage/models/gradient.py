@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
 from paysage.layers import Layer
+from paysage.models.graph import Connection
 from paysage.models.state import State
+from paysage.threads import pieces, side_by_side
 
 if TYPE_CHECKING:
     from paysage.models.boltzmann import BoltzmannMachine
 
 Tensor = Any
+Task = Callable[[], Any]
 
 
 class ModelGradient:
@@ -66,12 +70,27 @@ class GradientBuilder:
             States of the positive and of the negative phase; their numbers of rows may differ.
         """
         self._zero_fixed()
+        side_by_side(*self._tasks(data, sample))
+        for connection, part in zip(self.model.connections, self.result.weights, strict=True):
+            connection.weights.add_penalty_gradients_(part)
+        return self.result
+
+    def _tasks(self, data: State, sample: State) -> Iterator[Task]:
+        """What can be computed at once: the weights, which take longest, in pieces and first."""
+        for c, connection in enumerate(self.model.connections):
+            if connection.weights.trainable():
+                ends = (connection.target_index, connection.domain_index)
+                seen = [self.model.layers[i].connected(s[i]) for s in (data, sample) for i in ends]
+                for part in self._parts(connection, len(data[0]) + len(sample[0])):
+                    yield partial(self._weights, c, seen, part)
         for i, layer in enumerate(self.model.layers):
             if layer.trainable():
-                self._layer(i, layer, data, sample)
-        for c in range(len(self.model.connections)):
-            self._weights(c, data, sample)
-        return self.result
+                yield partial(self._layer, i, layer, data, sample)
+
+    def _parts(self, connection: Connection, rows: int) -> list[slice]:
+        height, width = connection.weights.shape
+        on_gpu = be.get_backend().processor == "gpu"
+        return pieces(height, 0 if on_gpu else rows * height * width)
 
     def _zero_fixed(self) -> None:
         """A parameter that was fixed since the last call keeps no trace of an older gradient."""
@@ -92,14 +111,11 @@ class GradientBuilder:
             leaf -= getattr(means[1], name)
         layer.add_penalty_gradients_(gradient)
 
-    def _weights(self, c: int, data: State, sample: State) -> None:
-        connection = self.model.connections[c]
-        if not connection.weights.trainable():
-            return
-        ends = (connection.target_index, connection.domain_index)
-        seen = [self.model.layers[i].connected(s[i]) for s in (data, sample) for i in ends]
-        leaf = self.result.weights[c].matrix
-        # the energy's derivative by W is -r rᵀ, so its data minus sample is the gap of r rᵀ
+    def _weights(self, c: int, seen: list[Tensor], part: slice) -> None:
+        """Some rows of a gradient by weights.
+
+        The energy's derivative by W is -r rᵀ, so that of data minus sample is the gap of r rᵀ.
+        """
+        out, scratch = self.result.weights[c].matrix, self._scratch[c]
         data_t, data_d, sample_t, sample_d = seen
-        be.moment_gap(data_t, data_d, sample_t, sample_d, out=leaf, scratch=self._scratch[c])
-        connection.weights.add_penalty_gradients_(self.result.weights[c])
+        be.moment_gap(data_t, data_d, sample_t, sample_d, out=out, scratch=scratch, part=part)

@@ -72,13 +72,13 @@ class Link(NamedTuple):
 
 
 def _product(a: Any, b: Any, out: Any) -> Any:
-    """be.dot(a, b, out=out); in pieces if there are many rows to write, and no GPU."""
+    """be.units_dot(a, b, out=out); in pieces if there are many rows to write, and no GPU."""
     rows = len(a)
     if out is None or rows < 2 * MIN_PIECE or be.get_backend().processor != "cpu":
-        return be.dot(a, b, out=out)
+        return be.units_dot(a, b, out=out)
 
     def some(part: slice) -> None:
-        be.dot(a[part], b, out=out[part])
+        be.units_dot(a[part], b, out=out[part])
 
     in_pieces(some, rows, rows * be.num_elements(b))
     return out

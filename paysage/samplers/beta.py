@@ -38,10 +38,18 @@ class AutoregressiveGammaSampler:
         """Draw the inverse temperatures of new chains from the stationary distribution."""
         self.beta = be.beta_process_start(num_chains, self.beta_std) if self.beta_std else None
 
-    def update_beta(self) -> None:
-        """One step of the process, in place."""
+    def update_beta(self, part: slice = slice(None)) -> None:
+        """One step of the process, in place, for some chains or all."""
         if self.beta is not None:
-            be.beta_process_step_(self.beta, self.beta_momentum, self.beta_std)
+            be.beta_process_step_(self.beta[part], self.beta_momentum, self.beta_std)
+
+    def next_beta(self, part: slice = slice(None)) -> Tensor | None:
+        """Move on some chains or all, and give their inverse temperatures, (B, 1) or None for one.
+
+        The tensor is overwritten by the next call.
+        """
+        self.update_beta(part)
+        return None if self.beta is None else self.beta[part]
 
     def get_beta(self) -> Tensor | None:
         """Inverse temperatures, (B, 1); None stands for one."""

@@ -93,21 +93,12 @@ class SequentialMC(Chains):
             self.state = State(be.zeros((num_chains, k.num_units)) for k in self.model.layers)
         self.beta_sampler.set_beta(num_chains)
 
-    def next_betas(self, steps: int) -> list[Any]:
-        """Inverse temperatures of the next sweeps: of each (B, 1), a number, or None for one."""
-        betas = []
-        for _ in range(steps):
-            beta = self.next_beta()
-            betas.append(be.copy_tensor(beta) if steps > 1 and be.is_tensor(beta) else beta)
-        return betas
-
     def next_beta(self) -> Any:
         """Move on to the inverse temperatures of the next sweep: (B, 1), a number, or None for one.
 
         The tensor is overwritten by the next call.
         """
-        self.beta_sampler.update_beta()
-        beta, temperature = self.beta_sampler.get_beta(), next(self.schedule)
+        beta, temperature = self.beta_sampler.next_beta(), next(self.schedule)
         if temperature == 1.0:
             return beta
         cold = 1.0 / max(temperature, MIN_TEMPERATURE)

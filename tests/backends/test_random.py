@@ -185,7 +185,9 @@ def assert_stationary(beta, std):
     assert abs(x.var() - std**2) < SIGMAS * std**2 * np.sqrt((2 + 6 * std**2) / x.size)
 
 
-@pytest.mark.parametrize("momentum, std", [(0.0, 0.6), (0.9, 0.6), (0.5, 0.1), (0.95, 1.2)])
+@pytest.mark.parametrize(
+    "momentum, std", [(0.0, 0.6), (0.9, 0.6), (0.5, 0.1), (0.95, 1.2), (0.5, 1.6)]
+)
 def test_beta_process_stays_at_its_distribution(momentum, std):
     beta = be.beta_process_start(50_000, std)
     assert be.shape(beta) == (50_000, 1) and be.dtype(beta) == be.Float

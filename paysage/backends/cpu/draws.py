@@ -63,13 +63,22 @@ def gamma_step(stream: Stream, beta: np.ndarray, momentum: float, std: float) ->
     """One step of the autoregressive Gamma process (Gourieroux and Jasiak 2006), a new array.
 
     With c = (1 - momentum) std^2: z ~ Poisson(momentum beta / c), beta' ~ Gamma(1/std^2 + z, c).
+    That is c/2 times a noncentral chi-squared number of 2/std^2 degrees of freedom.
     """
     check_process(momentum, std)
     if std == 0:
         return np.ones_like(beta)
-    c = (1 - momentum) * std**2
-    z = stream.generator.poisson(beta * (momentum / c))
-    return stream.generator.gamma(1 / std**2 + z, c).astype(beta.dtype)
+    c, degrees = (1 - momentum) * std**2, 2 / std**2
+    if degrees <= 1:  # no normal number to split off
+        z = stream.generator.poisson(beta * (momentum / c))
+        return stream.generator.gamma(1 / std**2 + z, c).astype(beta.dtype)
+    from paysage.backends.cpu import kernels
+
+    key, counter = stream.take(2 * (beta.size + 1))  # two elements a word
+    first = (int(counter) + 1) // 2
+    new = beta.astype(np.float32)
+    kernels.beta_step(key, np.uint64(first), new.reshape(-1), momentum, c, degrees)
+    return new.astype(beta.dtype, copy=False)
 
 
 def check_process(momentum: float, std: float) -> None:

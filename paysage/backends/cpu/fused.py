@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from paysage.backends.cpu import draws
+from paysage.backends.cpu import draws, products
 from paysage.backends.cpu.stream import Stream
 from paysage.errors import ShapeError
 from paysage.threads import in_pieces
@@ -18,8 +18,6 @@ Array = np.ndarray
 
 #: multiplications of a matrix product that take as long as one draw
 COST_OF_DRAW = 60
-#: the same of an element of an optimizer's step
-COST_OF_STEP = 15
 
 _SINGLE = np.dtype(np.float32)
 _ONE = np.ones(1, np.float32)
@@ -114,23 +112,36 @@ def moment_gap(
     model_b: Array,
     out: Array | None,
     scratch: Array | None,
+    part: slice | None,
 ) -> Array:
     """<a b^T>_model - <a b^T>_data: (B, m), (B, n) -> (m, n); B may differ between the two."""
+    products.check_moments(data_a, data_b, model_a, model_b)
+    shape, kind = (model_a.shape[1], model_b.shape[1]), np.result_type(model_a, model_b)
+    rows = part or slice(0, shape[0])
+    target, other = _buffer(out, shape, kind), _buffer(scratch, shape, kind)
+    phases = ((model_a, model_b, 1 / len(model_a)), (data_a, data_b, -1 / len(data_a)))
+    for k, (a, b, weight) in enumerate(phases):
+        add = k > 0
+        if kind != _SINGLE or not products.skipped_moments(a, b, rows, weight, add, target):
+            some = a[:, rows]
+            _dense_moments(some, b, kind.type(weight), add, target[rows], other[rows])
+    if out is not None and out is not target:
+        out[rows] = target[rows]
+    return target if out is None else out
+
+
+def _dense_moments(
+    a: Array, b: Array, weight: Any, add: bool, target: Array, scratch: Array
+) -> None:
+    """Write weight * a^T b to the target, or add it there by way of the scratch memory."""
     from paysage.backends.cpu import kernels
 
-    check_moments(data_a, data_b, model_a, model_b)
-    shape, kind = (model_a.shape[1], model_b.shape[1]), np.result_type(model_a, model_b)
-    target, other = _buffer(out, shape, kind), _buffer(scratch, shape, kind)
-    weights = kind.type(1 / len(model_a)), kind.type(1 / len(data_a))
-
-    def columns(part: slice) -> None:
-        mine, theirs = target[part], other[part]
-        np.dot(model_a[:, part].T, model_b, out=mine)
-        np.dot(data_a[:, part].T, data_b, out=theirs)
-        kernels.difference(mine.reshape(-1), weights[0], theirs.reshape(-1), weights[1])
-
-    in_pieces(columns, shape[0], (len(model_a) + len(data_a)) * target.size)
-    return _write(out, target)
+    if add:
+        np.dot(a.T, b, out=scratch)
+        kernels.accumulate(target.reshape(-1), weight, scratch.reshape(-1))
+    else:
+        np.dot(a.T, b, out=target)
+        kernels.scale(target.reshape(-1), weight)
 
 
 def optimizer_step(
@@ -158,30 +169,11 @@ def optimizer_step(
     ready = [_ready(tensor, param.dtype) for tensor in tensors]
     kind = param.dtype.type
     kernel, settings = getattr(kernels, name), [kind(x) for x in numbers]
-    flat = [x.reshape(-1) for x in ready]
-
-    def elements(part: slice) -> None:
-        kernel(*(x[part] for x in flat), *settings)
-
-    in_pieces(elements, param.size, COST_OF_STEP * param.size)
+    kernel(*(x.reshape(-1) for x in ready), *settings)
     for tensor, copy in zip(tensors, ready, strict=True):
         if copy is not tensor and tensor is not grad:
             tensor[...] = copy
     return param
-
-
-def check_moments(data_a: Any, data_b: Any, model_a: Any, model_b: Any) -> None:
-    """Refuse batches that have no common moments."""
-    for a, b in ((data_a, data_b), (model_a, model_b)):
-        if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or len(a) == 0:
-            raise ShapeError(
-                f"moment_gap got {tuple(a.shape)} and {tuple(b.shape)}, expected (B, m) and (B, n)"
-            )
-    if (data_a.shape[1], data_b.shape[1]) != (model_a.shape[1], model_b.shape[1]):
-        raise ShapeError(
-            f"moment_gap got {data_a.shape[1]} x {data_b.shape[1]} units in the data and "
-            f"{model_a.shape[1]} x {model_b.shape[1]} in the model, expected the same"
-        )
 
 
 # -------------------------------------------------------------------------------------- conversion

@@ -97,7 +97,8 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
 B30, B27, B31, B32 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(32)
-LOWEST_BIT, B8 = np.uint64(1), np.uint32(8)
+LOWEST_BIT, B8, B11 = np.uint64(1), np.uint32(8), np.uint64(11)
+TO_UNIT_53 = 2.0**-53
 TO_UNIT_24, TO_UNIT_32, TO_ANGLE = f4(2.0**-24), f4(2.0**-32), f4(np.pi * 2.0**-31)
 
 
@@ -179,6 +180,59 @@ def fill_normal(key, counter, out):
         odd = np.int64(index & LOWEST_BIT)
         _normals(key, index, words[: (size + odd + 1) // 2], halves, both)
         out[low : low + size] = both[odd : odd + size]
+
+
+# ------------------------------------------------------------------------- inverse temperatures
+
+
+@_jit
+def _word(state):
+    """The word that belongs to a state."""
+    z = (state ^ (state >> B30)) * MIX_1
+    z = (z ^ (z >> B27)) * MIX_2
+    return z ^ (z >> B31)
+
+
+@_jit
+def _level(word):
+    """A double between 0 and 1, both excluded."""
+    return (np.float64(word >> B11) + 0.5) * TO_UNIT_53
+
+
+@_jit
+def _gamma(state, shape):
+    """A Gamma number of a shape of at least one and scale 1 (Marsaglia & Tsang 2000)."""
+    d = shape - 1.0 / 3.0
+    c = 1.0 / np.sqrt(9.0 * d)
+    while True:
+        radius = np.sqrt(-2.0 * np.log(_level(_word(state))))
+        x = radius * np.cos(2.0 * np.pi * _level(_word(state + GOLDEN)))
+        u = _level(_word(state + GOLDEN + GOLDEN))
+        state += GOLDEN + GOLDEN + GOLDEN
+        v = (1.0 + c * x) ** 3
+        if v > 0.0 and np.log(u) < 0.5 * x * x + d * (1.0 - v + np.log(v)):
+            return d * v
+
+
+@_jit
+def beta_step(key, first, beta, momentum, c, degrees):
+    """In place, beta' = c/2 times a noncentral chi-squared number of 2 momentum beta / c.
+
+    Such a number of n > 1 degrees of freedom is the square of a normal number that is displaced,
+    plus a central one of n - 1. Word number first + b of the stream is where row b starts.
+    """
+    half = 0.5 * (degrees - 1.0)
+    more = half if half >= 1.0 else half + 1.0
+    for b in range(beta.size):
+        state = _word(key + (first + np.uint64(b)) * GOLDEN)
+        radius = np.sqrt(-2.0 * np.log(_level(_word(state))))
+        x = radius * np.cos(2.0 * np.pi * _level(_word(state + GOLDEN)))
+        u = _level(_word(state + GOLDEN + GOLDEN))
+        central = _gamma(state + GOLDEN + GOLDEN + GOLDEN, more)
+        if half < 1.0:
+            central *= u ** (1.0 / half)
+        x += np.sqrt(2.0 * momentum / c * np.float64(beta[b]))
+        beta[b] = f4(c * (0.5 * x * x + central))
 
 
 # ---------------------------------------------------------------------------------- unit layers
@@ -345,10 +399,17 @@ def onehot_sample(key, counter, field, loc, beta, out):
 
 
 @_jit
-def difference(a, weight_a, b, weight_b):
-    """In place, a = weight_a * a - weight_b * b."""
+def scale(a, weight):
+    """In place, a = weight * a."""
     for i in range(a.size):
-        a[i] = weight_a * a[i] - weight_b * b[i]
+        a[i] = weight * a[i]
+
+
+@_jit
+def accumulate(a, weight, b):
+    """In place, a += weight * b."""
+    for i in range(a.size):
+        a[i] += weight * b[i]
 
 
 @_jit

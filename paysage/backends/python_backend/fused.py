@@ -2,8 +2,11 @@
 
 # ruff: noqa: D103 - the contract documents these functions
 
-from paysage.backends.cpu import draws
+import numpy as np
+
+from paysage.backends.cpu import draws, products
 from paysage.backends.cpu import fused as cpu
+from paysage.backends.python_backend.linalg import dot
 from paysage.backends.python_backend.random import stream
 
 
@@ -27,8 +30,14 @@ def onehot_sample(field, loc, beta=None, out=None):
     return cpu.onehot_sample(stream, field, loc, beta, out)
 
 
-def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None):
-    return cpu.moment_gap(data_a, data_b, model_a, model_b, out, scratch)
+def units_dot(units, matrix, out=None):
+    if out is None:
+        out = np.empty((len(units), matrix.shape[1]), np.result_type(units, matrix))
+    return out if products.skipped_dot(units, matrix, out) else dot(units, matrix, out)
+
+
+def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=None):
+    return cpu.moment_gap(data_a, data_b, model_a, model_b, out, scratch, part)
 
 
 def beta_process_start(num, std):

@@ -8,13 +8,12 @@ learning rates may be 0-dimensional tensors there, and what is drawn comes from 
 
 import torch
 
-from paysage.backends.cpu import draws
+from paysage.backends.cpu import draws, products
 from paysage.backends.cpu import fused as cpu
 from paysage.backends.pytorch_backend import gpu
 from paysage.backends.pytorch_backend.device import gpu_chosen, on_gpu
 from paysage.backends.pytorch_backend.random import stream
 from paysage.backends.pytorch_backend.tensor import CONTIGUOUS, Float, Tensor
-from paysage.threads import in_pieces
 
 
 def _array(x):
@@ -74,19 +73,27 @@ def onehot_sample(field, loc, beta=None, out=None):
     return out
 
 
-def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None):
+def units_dot(units, matrix, out=None):
+    if out is None:
+        out = torch.empty((len(units), matrix.shape[1]), dtype=units.dtype, device=units.device)
+    if on_gpu(units) or not products.skipped_dot(_array(units), _array(matrix), _array(out)):
+        torch.mm(units, matrix, out=out)
+    return out
+
+
+def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=None):
     # The product accumulates into its output: there is no need for `scratch`.
-    cpu.check_moments(data_a, data_b, model_a, model_b)
+    products.check_moments(data_a, data_b, model_a, model_b)
     if out is None:
         out = torch.empty(
             (model_a.shape[1], model_b.shape[1]), dtype=model_a.dtype, device=model_a.device
         )
-
-    def columns(part):
-        mine = out[part].addmm_(model_a[:, part].t(), model_b, beta=0, alpha=1 / len(model_a))
-        mine.addmm_(data_a[:, part].t(), data_b, alpha=-1 / len(data_a))
-
-    in_pieces(columns, len(out), 0 if on_gpu(out) else (len(model_a) + len(data_a)) * out.numel())
+    rows = part or slice(0, len(out))
+    phases = ((model_a, model_b, 1 / len(model_a)), (data_a, data_b, -1 / len(data_a)))
+    for k, (a, b, weight) in enumerate(phases):
+        arrays = () if on_gpu(out) else (_array(a), _array(b), rows, weight, k > 0, _array(out))
+        if not arrays or not products.skipped_moments(*arrays):
+            out[rows].addmm_(a[:, rows].t(), b, beta=min(k, 1), alpha=weight)
     return out
 
 

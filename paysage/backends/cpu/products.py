@@ -1,0 +1,80 @@
+"""Matrix products on the CPU, by the compiled loops that skip zeros where that is the faster way.
+
+Which way a product takes depends on its values and sizes, never on the number of threads.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from paysage.errors import ShapeError
+
+Array = np.ndarray
+
+#: rows with at most this share of elements that are not zero are added up faster than multiplied
+SPARSE = 1 / 3
+
+#: fewer rows than this do not repay the transposing of a matrix
+MIN_ROWS_TRANSPOSED = 24
+
+_SINGLE = np.dtype(np.float32)
+
+
+def skipped_dot(units: Array, matrix: Array, out: Array) -> bool:
+    """Write units @ matrix, (B, m) @ (m, n), to memory (B, n), skipping the zeros of the units.
+
+    Returns
+    -------
+    bool
+        False, with nothing done, if that is not the way to compute this product.
+    """
+    plain, transposed = _readable(matrix), _readable(matrix.T)
+    fits = units.ndim == matrix.ndim == 2 and units.shape[1] == matrix.shape[0]
+    fits = fits and out.shape == (len(units), matrix.shape[1]) and _readable(out)
+    enough = plain or (transposed and len(units) >= MIN_ROWS_TRANSPOSED)
+    if not fits or not enough or not _readable(units):
+        return False
+    from paysage.backends.cpu import zero_skipping
+
+    if plain:
+        return zero_skipping.product(units, matrix, out, SPARSE * units.size)
+    return zero_skipping.product_transposed(units, matrix.T, out, SPARSE * units.size)
+
+
+def skipped_moments(a: Array, b: Array, part: slice, weight: float, add: bool, out: Array) -> bool:
+    """Rows `part` of out (m, n) become weight * a^T b, plus what they were if `add`.
+
+    Parameters
+    ----------
+    a, b : numpy.ndarray (B, m) and (B, n)
+
+    Returns
+    -------
+    bool
+        False, with nothing done, if the zeros of a are not worth skipping.
+    """
+    if not all(map(_readable, (a, b, out))):
+        return False
+    from paysage.backends.cpu import zero_skipping
+
+    most = SPARSE * len(a) * (part.stop - part.start)
+    return zero_skipping.moments(a, b, part.start, part.stop, np.float32(weight), add, out, most)
+
+
+def check_moments(data_a: Any, data_b: Any, model_a: Any, model_b: Any) -> None:
+    """Refuse batches that have no common moments."""
+    for a, b in ((data_a, data_b), (model_a, model_b)):
+        if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or len(a) == 0:
+            raise ShapeError(
+                f"moment_gap got {tuple(a.shape)} and {tuple(b.shape)}, expected (B, m) and (B, n)"
+            )
+    if (data_a.shape[1], data_b.shape[1]) != (model_a.shape[1], model_b.shape[1]):
+        raise ShapeError(
+            f"moment_gap got {data_a.shape[1]} x {data_b.shape[1]} units in the data and "
+            f"{model_a.shape[1]} x {model_b.shape[1]} in the model, expected the same"
+        )
+
+
+def _readable(x: Array) -> bool:
+    """Whether the loops can work on the array's own memory."""
+    return x.dtype == _SINGLE and x.flags.carray

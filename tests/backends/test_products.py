@@ -1,0 +1,123 @@
+"""Products that skip zeros, held against the plain ones."""
+
+import numpy as np
+import pytest
+
+from paysage import backends as be
+from paysage.backends.cpu import products
+from paysage.errors import ShapeError
+
+EPS = np.finfo(np.float32).eps
+
+
+def rows_of(density, shape, seed=1, values="binary"):
+    rng = np.random.default_rng(seed)
+    on = rng.random(shape) < density
+    return np.where(on, 1.0 if values == "binary" else rng.normal(size=shape), 0.0)
+
+
+def arr(tensor):
+    return np.asarray(tensor)
+
+
+def check_dot(units, matrix, transposed):
+    """Check units @ matrix to the accuracy of a sum of as many float32 terms, with and without out."""
+    wanted = units.astype(np.float32).astype(float) @ matrix.astype(np.float32).astype(float)
+    bound = 4 * EPS * (np.abs(units) @ np.abs(matrix) + 1)
+    a = be.float_tensor(units)
+    b = be.transpose(be.float_tensor(matrix.T.copy())) if transposed else be.float_tensor(matrix)
+    out = be.ones((len(units), matrix.shape[1])) * np.nan
+    assert be.units_dot(a, b, out=out) is out
+    for found in (out, be.units_dot(a, b)):
+        assert np.all(np.abs(arr(found) - wanted) <= bound)
+
+
+@pytest.mark.parametrize("values", ["binary", "real"])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("density", [0.0, 0.02, 0.13, 0.3, 0.34, 0.6, 1.0])
+def test_units_dot_is_the_product(density, transposed, values):
+    matrix = np.random.default_rng(2).normal(size=(77, 301))
+    for rows in (1, 7, 50):
+        check_dot(rows_of(density, (rows, 77), rows, values), matrix, transposed)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("width", [1, 2, 7, 8, 9, 255, 256, 257])
+def test_units_dot_of_any_width(width, transposed):
+    for other in (1, 3, width):
+        matrix = np.random.default_rng(3).normal(size=(width, other))
+        check_dot(rows_of(0.2, (30, width)), matrix, transposed)
+
+
+def test_zeros_are_skipped_where_they_are_many():
+    """What shows it: a zero hides what it would have multiplied."""
+    matrix = np.ones((8, 3), np.float32)
+    matrix[0] = np.nan
+    units = np.zeros((30, 8), np.float32)
+    units[:, 3] = 1.0
+    out = np.empty((30, 3), np.float32)
+    assert products.skipped_dot(units, matrix, out) and np.all(out == 1)
+    assert products.skipped_dot(units, np.ascontiguousarray(matrix.T).T, out) and np.all(out == 1)
+    units[:] = 1.0
+    assert not products.skipped_dot(units, matrix, out)
+
+
+def test_what_the_loops_cannot_read_is_left_to_blas():
+    units, matrix = np.zeros((30, 8), np.float32), np.ones((8, 3), np.float32)
+    out = np.empty((30, 3), np.float32)
+    wrong = [
+        (units.astype(float), matrix, out),
+        (units, matrix.astype(float), out),
+        (np.zeros((30, 16), np.float32)[:, ::2], matrix, out),
+        (units, np.ones((8, 6), np.float32)[:, ::2], out),
+        (units, matrix, np.empty((30, 6), np.float32)[:, ::2]),
+        (units[:10], matrix, out),
+        (units[0], matrix, out[0]),
+    ]
+    for arguments in wrong:
+        assert not products.skipped_dot(*arguments)
+
+
+def test_a_unit_that_is_nan_is_seen():
+    units = np.zeros((30, 8))
+    units[2, 5] = np.nan
+    for transposed in (False, True):
+        matrix = be.float_tensor(np.ones((3, 8) if transposed else (8, 3)))
+        matrix = be.transpose(matrix) if transposed else matrix
+        found = np.isnan(arr(be.units_dot(be.float_tensor(units), matrix)))
+        assert np.array_equal(np.flatnonzero(found.all(axis=1)), [2]) and found.sum() == 3
+
+
+def test_units_dot_refuses_shapes_that_do_not_fit():
+    with pytest.raises((ValueError, RuntimeError), match=r"aligned|cannot be multiplied"):
+        be.units_dot(be.zeros((4, 3)), be.zeros((2, 5)))
+
+
+@pytest.mark.parametrize("densities", [(0.1, 0.1), (0.1, 0.9), (0.9, 0.1), (0.9, 0.9), (0.0, 0.0)])
+@pytest.mark.parametrize("rows", [(60, 60), (33, 70), (1, 1)])
+def test_moment_gaps_of_sparse_units(densities, rows):
+    rng = np.random.default_rng(4)
+    a = [rows_of(d, (n, 83), n) for d, n in zip(densities, rows, strict=True)]
+    b = [rng.random((n, 19)) for n in rows]
+    gap = [x.T @ y / len(x) for x, y in zip(a, b, strict=True)]
+    tensors = [be.float_tensor(x) for pair in zip(a, b, strict=True) for x in pair]
+    out, scratch = be.ones((83, 19)) * np.nan, be.zeros((83, 19))
+    assert be.moment_gap(*tensors, out=out, scratch=scratch) is out
+    # means of numbers between 0 and 1
+    np.testing.assert_allclose(arr(out), gap[1] - gap[0], atol=10 * EPS)
+    parts = be.ones((83, 19)) * np.nan
+    for part in (slice(40, 83), slice(0, 40)):
+        be.moment_gap(*tensors, out=parts, scratch=scratch, part=part)
+    np.testing.assert_allclose(arr(parts), gap[1] - gap[0], atol=10 * EPS)
+
+
+def test_a_part_leaves_the_other_rows_alone():
+    tensors = [be.float_tensor(rows_of(0.1, (20, n), n)) for n in (9, 5, 9, 5)]
+    out = be.ones((9, 5)) * np.nan
+    be.moment_gap(*tensors, out=out, part=slice(2, 4))
+    assert np.array_equal(np.flatnonzero(~np.isnan(arr(out)).any(axis=1)), [2, 3])
+
+
+def test_moment_gap_of_sparse_units_checks_shapes():
+    with pytest.raises(ShapeError, match="moment_gap"):
+        be.moment_gap(be.zeros((4, 3)), be.zeros((5, 2)), be.zeros((4, 3)), be.zeros((4, 2)))

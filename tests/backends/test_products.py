@@ -21,7 +21,7 @@ def arr(tensor):
 
 
 def check_dot(units, matrix, transposed):
-    """Check units @ matrix to the accuracy of a sum of as many float32 terms, with and without out."""
+    """Check the product to the accuracy of a sum of as many float32 terms, with and without out."""
     wanted = units.astype(np.float32).astype(float) @ matrix.astype(np.float32).astype(float)
     bound = 4 * EPS * (np.abs(units) @ np.abs(matrix) + 1)
     a = be.float_tensor(units)

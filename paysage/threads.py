@@ -94,6 +94,20 @@ def working() -> bool:
     return getattr(_here, "working", False)
 
 
+@contextmanager
+def undivided() -> Iterator[None]:
+    """While open, this thread does all that it is given itself, one after the other.
+
+    For work that is queued on a GPU: the queue that a graph is captured from belongs to a thread.
+    """
+    before = working()
+    _here.working = True
+    try:
+        yield
+    finally:
+        _here.working = before
+
+
 class _Round:
     """Tasks that several threads take from until there are none left."""
 

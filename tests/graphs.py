@@ -12,6 +12,7 @@ from paysage import backends as be
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from purity import purely  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_flatten, tree_leaves  # noqa: E402
 
@@ -57,7 +58,7 @@ def capture(function):
     recorder, outside = Recorder(), Outside()
     state = gpu_generator().get_state()
     with recorder, outside:
-        function()
+        purely(function)
     recorder.undo()
     gpu_generator().set_state(state)
     return recorder.replay

@@ -22,6 +22,7 @@ from paysage.threads import (
     pieces,
     side_by_side,
     threads_for,
+    undivided,
     working,
 )
 
@@ -209,3 +210,16 @@ def test_work_in_pieces_is_the_whole(two_threads, operations):
         in_pieces(work, 200, operations)
     assert (done == 1).all()
     assert len(parts) == {1: 1, WORTH_CUTTING: 2, WORTH_QUARTERS: 4}[operations]
+
+
+def test_undivided_work_stays_in_its_thread(monkeypatch):
+    monkeypatch.setattr(threads, "_limited", True)
+    found = []
+    with undivided():
+        side_by_side(*[lambda: found.append(threading.get_ident())] * 4)
+        in_pieces(found.append, 1000, 1e9)
+        with undivided():
+            pass
+        assert working()
+    assert found == [threading.get_ident()] * 4 + [slice(0, 1000)]
+    assert not working()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError, DivergenceError
 from paysage.fit.checks import (
@@ -25,7 +26,7 @@ from paysage.metrics import ProgressMonitor
 from paysage.models import BoltzmannMachine
 from paysage.optimizers import Optimizer
 from paysage.samplers import AutoregressiveGammaSampler, Chains
-from paysage.threads import threads_for
+from paysage.threads import threads_for, undivided
 
 
 class _Run(NamedTuple):
@@ -142,7 +143,9 @@ class StochasticGradientDescent:
         rows = self.batch.tables["train"].output_batch_size
         step = make_step(self.model, phases, method, optimizer, rows, capture)
         run = _Run(optimizer, phases, step, burn_in, each_epoch, verbose)
-        with threads_for(max(chains, self.batch.batch_size) * self.model.largest_matrix()):
+        largest = max(chains, self.batch.batch_size) * self.model.largest_matrix()
+        on_gpu = be.get_backend().processor == "gpu"
+        with undivided() if on_gpu else threads_for(largest):
             self._epochs(run, num_epochs)
 
     def _epochs(self, run: _Run, num_epochs: int) -> None:

@@ -12,6 +12,7 @@ from paysage.capturable import is_capturable
 from paysage.fit.phases import Phases
 from paysage.models import BoltzmannMachine
 from paysage.optimizers import Optimizer
+from paysage.threads import undivided
 
 Tensor = Any
 
@@ -91,22 +92,23 @@ class CapturedStep(Step):
     def __call__(self, visible: Tensor) -> None:
         """Learn from the visible units (B, V) of a minibatch."""
         rows = int(be.shape(visible)[0])
-        if rows != self._rows:
-            self._say_once(rows)
-            super().__call__(visible)
-        elif self._seen < WARM_UP_STEPS:
-            self._seen += 1
-            be.warm_up(partial(super().__call__, visible))
-        else:
-            self._launch(visible)
+        ordinary = partial(super().__call__, visible)
+        with undivided():
+            if rows != self._rows:
+                self._say_once(rows)
+                ordinary()
+            elif self._seen < WARM_UP_STEPS:
+                self._seen += 1
+                be.warm_up(ordinary)
+            else:
+                self._launch(visible)
 
     def _launch(self, visible: Tensor) -> None:
         self.optimizer.begin(self.model)
         if self._replay is None:
             self._capture(visible)
         self._visible[:] = visible
-        for scalar, value in zip(self._scalars, self.optimizer.numbers, strict=True):
-            be.fill_(scalar, value)
+        self._fill(self.optimizer.numbers)
         self._replay()  # type: ignore[misc]
         self.phases.data = self._data
 
@@ -114,11 +116,19 @@ class CapturedStep(Step):
         numbers = self.optimizer.numbers
         self._visible = be.copy_tensor(visible)
         self._scalars = tuple(be.float_scalar(number) for number in numbers)
+        self._filled = numbers
         self.optimizer.numbers = self._scalars
         self._replay = be.capture(self._work)
         self.optimizer.numbers = numbers
         self._data = self.phases.data
         log.info("the training step on minibatches of %d rows is captured", self._rows)
+
+    def _fill(self, numbers: tuple[float, ...]) -> None:
+        """Write the numbers that have changed to where the captured step reads them."""
+        for scalar, old, new in zip(self._scalars, self._filled, numbers, strict=True):
+            if new != old:
+                be.fill_(scalar, new)
+        self._filled = numbers
 
     def _work(self) -> None:
         """What a step does to tensors."""

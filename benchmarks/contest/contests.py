@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +14,6 @@ from contest.turns import Contestant
 
 #: multiplications of a turn of the contests that come in numbers: some tenths of a second
 WORK = 1e10
-
 
 HEADLINE = Task()
 CD = replace(HEADLINE, method="cd")
@@ -32,6 +31,12 @@ GROUPS = {
     "growth-batch": "cost by rows of a minibatch",
     "growth-rows": "cost by rows of the data",
     **gpu.GROUPS,
+}
+#: what grows in the contests of a group, and how much of it there is in a task
+GROWTH: dict[str, tuple[str, Callable[[Task], int]]] = {
+    "growth-hidden": ("hidden units", lambda task: task.hidden[0]),
+    "growth-batch": ("rows of a minibatch", lambda task: task.batch),
+    "growth-rows": ("rows of the data", lambda task: task.rows),
 }
 
 
@@ -71,10 +76,9 @@ def contests() -> Iterator[Contest]:
     yield Contest("own-layer", HEADLINE, partial(own_layer, HEADLINE))
     epochs = replace(HEADLINE, epochs=5)
     yield Contest("monitor", epochs, partial(monitor, epochs), 3)
-    for method in ("cd", "pcd"):
-        for kind in (Task(hidden=(500, 1000), method=method), Task(gaussian=True, method=method)):
-            task = kind.lasting(WORK)
-            group = "gaussian" if kind.gaussian else "dbm"
+    for group, kind in (("dbm", Task((500, 1000))), ("gaussian", Task(gaussian=True))):
+        for method in ("cd", "pcd"):
+            task = replace(kind, method=method).lasting(WORK)
             yield Contest(group, task, partial(everybody, task))
     for task in grid():
         yield Contest("grid", task, partial(everybody, task), 3)

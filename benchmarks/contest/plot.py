@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from contest.contests import GROUPS
-from contest.report import Results, microseconds, reference
-from contest.task import Contest, Task
+from contest.contests import GROUPS, GROWTH
+from contest.report import Results, cost, microseconds, reference
+from contest.task import Contest
 from contest.turns import Absent, Outcome
-
-#: group -> what is on the abscissa
-AXES: dict[str, tuple[str, Callable[[Task], int]]] = {
-    "growth-hidden": ("hidden units", lambda task: task.hidden[0]),
-    "growth-batch": ("rows of a minibatch", lambda task: task.batch),
-    "growth-rows": ("rows of the data", lambda task: task.rows),
-}
 
 
 def draw(results: Results, path: Path) -> None:
@@ -30,7 +21,7 @@ def draw(results: Results, path: Path) -> None:
     held = [pair for pair in results.held if pair[1].seconds]
     if not held:
         raise Absent("nothing was measured that it could show")
-    growth = {group: [p for p in held if p[0].group == group] for group in AXES}
+    growth = {group: [p for p in held if p[0].group == group] for group in GROWTH}
     panels = [group for group in growth if growth[group]]
     figure = Figure(figsize=(6 * (1 + len(panels)), 4.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -53,13 +44,10 @@ def _bars(axes: Any, contest: Contest, outcome: Outcome) -> None:
 
 def _lines(axes: Any, group: str, held: list[tuple[Contest, Outcome]]) -> None:
     """Seconds of an epoch, or microseconds of an update, by size."""
-    label, size = AXES[group]
+    label, size = GROWTH[group]
     whole = group == "growth-rows"
     for name in held[0][1].seconds:
-        points = [
-            (size(c.task), median(o.seconds[name]) if whole else microseconds(c, o, name))
-            for c, o in held
-        ]
+        points = [(size(pair[0].task), cost(*pair, name, whole)) for pair in held]
         axes.loglog(*zip(*points, strict=True), marker="o", label=name)
     unit = "seconds an epoch" if whole else "microseconds an update"
     axes.set(xlabel=label, ylabel=unit, title=GROUPS[group])

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from contest.contests import GROUPS
+import numpy as np
+
+from contest.contests import GROUPS, GROWTH
 from contest.ours import OURS
 from contest.targets import verdicts
 from contest.task import Contest
@@ -88,8 +90,10 @@ def _groups(results: Results) -> list[str]:
     for name, pairs in groupby(results.held, lambda pair: pair[0].group):
         held = [pair for pair in pairs if pair[1].seconds]
         if held:
-            body = _one(*held[0]) if len(held) == 1 else _many(held)
-            parts.append(f"**{name}**: {GROUPS[name]}\n\n{body}")
+            parts.append(f"**{name}**: {GROUPS[name]}")
+            parts.append(_one(*held[0]) if len(held) == 1 else _many(held))
+            if name in GROWTH and len(held) > 1:
+                parts.append(_growth(name, held))
     return parts
 
 
@@ -101,6 +105,13 @@ def reference(outcome: Outcome) -> str:
 def microseconds(contest: Contest, outcome: Outcome, name: str) -> float:
     """Of an update, in the median."""
     return 1e6 * Spread.of(outcome.seconds[name]).median / contest.task.all_updates
+
+
+def cost(contest: Contest, outcome: Outcome, name: str, whole: bool) -> float:
+    """Microseconds of an update, or seconds of all of them, in the median."""
+    return (
+        Spread.of(outcome.seconds[name]).median if whole else microseconds(contest, outcome, name)
+    )
 
 
 def _one(contest: Contest, outcome: Outcome) -> str:
@@ -124,8 +135,22 @@ def _many(held: list[tuple[Contest, Outcome]]) -> str:
     for contest, outcome in held:
         micro = microseconds(contest, outcome, us)
         others = [_text(ratio(outcome, name, us)) for name in names]
-        rows.append([str(contest.task), f"{micro:.0f}", *others])
+        label = f"{contest.task}, {contest.task.all_updates} updates"
+        rows.append([label, f"{micro:.0f}", *others])
     return table([f"times as long as {us}", f"{us}: µs an update", *names], rows)
+
+
+def _growth(group: str, held: list[tuple[Contest, Outcome]]) -> str:
+    """The power of the size that seconds are nearest to, by contestant."""
+    what, size = GROWTH[group]
+    whole = group == "growth-rows"
+    powers = []
+    for name in held[0][1].seconds:
+        sizes = [size(contest.task) for contest, _ in held]
+        costs = [cost(*pair, name, whole) for pair in held]
+        power = np.polyfit(np.log(sizes), np.log(costs), 1)[0]
+        powers.append(f"{name} {power:.2f}")
+    return f"Cost by {what}, as a power of their number: {'; '.join(powers)}."
 
 
 def _text(spread: Spread | None) -> str:

@@ -100,5 +100,22 @@ def test_many_contests_of_a_group_share_a_table():
         seconds = {OURS: [1.0]} | ({"scikit-learn": [3.0]} if batch == 10 else {})
         results.add(Contest("grid", Task(batch=batch, updates=10), list), Outcome(seconds))
     lines = report.markdown(results).splitlines()
-    assert "| 784 × 200, batch 10, PCD-1 | 100000 | 3.00 (3.00–3.00) |" in lines
-    assert "| 784 × 200, batch 100, PCD-1 | 100000 | – |" in lines
+    assert "| 784 × 200, batch 10, PCD-1, 10 updates | 100000 | 3.00 (3.00–3.00) |" in lines
+    assert "| 784 × 200, batch 100, PCD-1, 10 updates | 100000 | – |" in lines
+
+
+def test_growth_is_told_as_a_power():
+    results = report.Results({}, "rows")
+    for hidden in (100, 200, 400):
+        task = Task((hidden,), updates=10)
+        results.add(Contest("growth-hidden", task, list), Outcome({OURS: [hidden**0.5]}))
+    text = report.markdown(results)
+    assert "Cost by hidden units, as a power of their number: paysage 0.50." in text
+
+
+def test_cost_of_the_rows_of_the_data_is_that_of_all_updates():
+    results = report.Results({}, "rows")
+    for updates in (10, 20):
+        task = Task(updates=updates)
+        results.add(Contest("growth-rows", task, list), Outcome({OURS: [float(updates)]}))
+    assert "as a power of their number: paysage 1.00." in report.markdown(results)

@@ -53,6 +53,14 @@ class Optimizer(Capturable):
 
     #: whether a step of some elements takes nothing but these: rows are then shared by threads
     elementwise: ClassVar[bool] = False
+    #: whether ``_step`` takes lists of tensors too, so that the GPU moves all parameters at once
+    takes_lists: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # promises of a step: a subclass, which may have another one, gives them anew
+        for promise in ("elementwise", "takes_lists"):
+            setattr(cls, promise, vars(cls).get(promise, False))
 
     def __init__(self, stepsize: Any = None, tolerance: float = 1e-7) -> None:
         if stepsize is None:
@@ -121,12 +129,15 @@ class Optimizer(Capturable):
         # the weights, which take longest, first
         owners = [*(c.weights for c in model.connections), *model.layers]
         parts = [*gradient.weights, *gradient.layers]
-        tasks: list[Callable[[], None]] = []
+        moved: list[list[Tensor]] = []
         for i, (owner, part) in enumerate(zip(owners, parts, strict=True)):
             for name in owner.trainable():
                 param, grad = getattr(owner.params, name), getattr(part, name)
-                tasks += self._tasks(param, grad, *self._slots_of((i, name), grad))
-        side_by_side(*tasks)
+                moved.append([param, grad, *self._slots_of((i, name), grad)])
+        if moved and self.takes_lists and be.get_backend().processor == "gpu":
+            self._step(*map(list, zip(*moved, strict=True)))
+        else:
+            side_by_side(*(task for tensors in moved for task in self._tasks(*tensors)))
         for owner in owners:
             owner.enforce_constraints()
 
@@ -161,6 +172,7 @@ class Gradient(Optimizer):
 
     capturable = True
     elementwise = True
+    takes_lists = True
 
     def _step(self, param: Tensor, grad: Tensor, *slots: Tensor) -> None:
         be.descent_step_(param, grad, self.numbers[0])
@@ -179,6 +191,7 @@ class Momentum(Optimizer):
 
     capturable = True
     elementwise = True
+    takes_lists = True
 
     def __init__(
         self, stepsize: Any = None, momentum: float = 0.9, tolerance: float = 1e-7
@@ -206,6 +219,7 @@ class RMSProp(Optimizer):
 
     capturable = True
     elementwise = True
+    takes_lists = True
 
     def __init__(
         self, stepsize: Any = None, mean_square_weight: float = 0.9, tolerance: float = 1e-7
@@ -241,6 +255,7 @@ class ADAM(Optimizer):
 
     capturable = True
     elementwise = True
+    takes_lists = True
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from machines import array, build, pair
+from machines import array, build, pair, random_state
 
 from paysage import backends as be
 from paysage import constraints, optimizers, schedules
@@ -335,3 +335,33 @@ def test_numbers_of_numpy_are_stepsizes_too():
 def test_impossible_tolerances(bad):
     with pytest.raises(ConfigError, match="tolerance"):
         optimizers.ADAM(0.1, tolerance=bad)
+
+
+class Rowwise(optimizers.ADAM):
+    """Its step looks at a whole parameter, and takes no lists."""
+
+    def _step(self, param, grad, *slots):
+        super()._step(param, grad / be.norm(grad), *slots)
+
+
+@pytest.mark.backend_free
+def test_promises_of_a_step_are_not_inherited():
+    assert optimizers.ADAM.elementwise and optimizers.ADAM.takes_lists
+    assert not (Rowwise.elementwise or Rowwise.takes_lists or Rowwise.capturable)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("rule", [optimizers.ADAM, Rowwise])
+def test_the_gpus_path_moves_parameters_as_the_cpu_does(gpu_path, rule):
+    found = []
+    for where in (("pytorch", "gpu"), ("python", "cpu")):
+        be.set_backend(*where)
+        model = build("GB", (5, 4))
+        optimizer = rule(0.1)
+        gradient = model.gradient(random_state(model, 6, 1), random_state(model, 7, 2))
+        for _ in range(3):
+            optimizer.update(model, gradient)
+        owners = [*model.layers, model.connections[0].weights]
+        found.append([array(param) for owner in owners for param in owner.params])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

@@ -741,7 +741,10 @@ def beta_process_step_(beta: Tensor, momentum: float, std: float) -> Tensor:
 
 
 def descent_step_(param: Tensor, grad: Tensor, lr: Any) -> Tensor:
-    """param <- param - lr grad, in place; lr is a number or a 0-dimensional tensor."""
+    """param <- param - lr grad, in place; lr is a number or a 0-dimensional tensor.
+
+    As in the other steps, on the GPU the tensors may be lists of tensors, which move at once.
+    """
 
 
 def momentum_step_(

@@ -431,17 +431,19 @@ def test_gpu_formulas_keep_nan_and_know_certainty(gpu_formulas):
 
 
 @pytest.mark.backend_free
+@rules
 @pytest.mark.parametrize("tensor_rate", [False, True])
-def test_gpu_formulas_of_steps(gpu_formulas, tensor_rate):
-    gpu, rate = gpu_formulas, be.float_scalar(0.01) if tensor_rate else 0.01
-    p, g, v = slots_of("rmsprop_step_", (7, 6))
-    param, grad, square = (be.float_tensor(x.copy()) for x in (p, g, v))
-    root = gpu.root_mean_square_(square, grad, 0.9, 10.0, 1e-7)
-    assert gpu.descend_(param, grad, root, rate) is param
-    for found, right in zip((param, square), rmsprop(p, g, v, 0.01, 0.9, 10.0, 1e-7), strict=True):
-        assert np.abs(arr(found) - right).max() < 40 * EPS
-    before = arr(param).copy()
-    assert np.abs(arr(gpu.descend_(param, grad, None, rate)) - (before - 0.01 * g)).max() < EPS
+def test_gpu_formulas_of_steps(gpu_path, name, tensor_rate):
+    rate, numbers = be.float_scalar(0.01) if tensor_rate else 0.01, RULES[name][2]
+    arrays, others = slots_of(name, (7, 6)), slots_of(name, (5,))
+    check(name, list(map(be.float_tensor, arrays)), arrays, lr=rate, tolerance=40 * EPS)
+    lists = [list(map(be.float_tensor, pair)) for pair in zip(arrays, others, strict=True)]
+    assert getattr(be, name)(*lists, rate, *numbers) is lists[0]
+    for k, start in enumerate((arrays, others)):
+        expected = RULES[name][0](*(x.astype(float) for x in start), 0.01, *numbers)
+        found = [lists[0][k], *(slot[k] for slot in lists[2:])]
+        for tensor, right in zip(found, expected, strict=True):
+            assert np.abs(arr(tensor) - right).max() < 40 * EPS
 
 
 @pytest.mark.backend_free

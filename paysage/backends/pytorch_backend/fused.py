@@ -122,30 +122,48 @@ def _cpu_step(name, param, grad, slots, numbers):
     return param
 
 
+def _lists(*parts):
+    """Each part as a list of tensors."""
+    return [part if isinstance(part, list) else [part] for part in parts]
+
+
+def _for_gpu(param):
+    return isinstance(param, list) or on_gpu(param)
+
+
 def descent_step_(param, grad, lr):
-    if on_gpu(param):
-        return gpu.descend_(param, grad, None, lr)
-    return _cpu_step("descent_step", param, grad, (), (lr,))
+    if not _for_gpu(param):
+        return _cpu_step("descent_step", param, grad, (), (lr,))
+    params, grads = _lists(param, grad)
+    gpu.descend_(params, grads, lr)
+    return param
 
 
 def momentum_step_(param, grad, velocity, lr, momentum):
-    if on_gpu(param):
-        return gpu.descend_(param, velocity.lerp_(grad, 1 - momentum), None, lr)
-    return _cpu_step("momentum_step", param, grad, (velocity,), (lr, momentum))
+    if not _for_gpu(param):
+        return _cpu_step("momentum_step", param, grad, (velocity,), (lr, momentum))
+    params, grads, velocities = _lists(param, grad, velocity)
+    torch._foreach_lerp_(velocities, grads, 1 - momentum)
+    gpu.descend_(params, velocities, lr)
+    return param
 
 
 def rmsprop_step_(param, grad, mean_square, lr, decay, scale, epsilon):
-    if on_gpu(param):
-        root = gpu.root_mean_square_(mean_square, grad, decay, scale, epsilon)
-        return gpu.descend_(param, grad, root, lr)
-    return _cpu_step("rmsprop_step", param, grad, (mean_square,), (lr, decay, scale, epsilon))
+    if not _for_gpu(param):
+        return _cpu_step("rmsprop_step", param, grad, (mean_square,), (lr, decay, scale, epsilon))
+    params, grads, squares = _lists(param, grad, mean_square)
+    gpu.descend_(params, grads, lr, gpu.root_mean_squares_(squares, grads, decay, scale, epsilon))
+    return param
 
 
 def adam_step_(
     param, grad, mean, mean_square, lr, beta1, beta2, mean_scale, mean_square_scale, epsilon
 ):
-    if on_gpu(param):
-        root = gpu.root_mean_square_(mean_square, grad, beta2, mean_square_scale, epsilon)
-        return gpu.descend_(param, mean.lerp_(grad, 1 - beta1), root, lr * mean_scale)
-    numbers = (lr, beta1, beta2, mean_scale, mean_square_scale, epsilon)
-    return _cpu_step("adam_step", param, grad, (mean, mean_square), numbers)
+    if not _for_gpu(param):
+        numbers = (lr, beta1, beta2, mean_scale, mean_square_scale, epsilon)
+        return _cpu_step("adam_step", param, grad, (mean, mean_square), numbers)
+    params, grads, means, squares = _lists(param, grad, mean, mean_square)
+    torch._foreach_lerp_(means, grads, 1 - beta1)
+    roots = gpu.root_mean_squares_(squares, grads, beta2, mean_square_scale, epsilon)
+    gpu.descend_(params, means, lr * mean_scale, roots)
+    return param

@@ -5,7 +5,7 @@ import torch
 from paysage.backends.cpu.draws import check_process
 from paysage.backends.pytorch_backend import device
 from paysage.backends.pytorch_backend.random import gpu_generator
-from paysage.backends.pytorch_backend.tensor import Float, Tensor
+from paysage.backends.pytorch_backend.tensor import Float
 
 
 def bernoulli_mean(field, loc, beta, out):
@@ -69,19 +69,26 @@ def gamma_step_(beta, momentum, std):
     return torch.mul(_gamma(z.add_(1 / std**2)), c, out=beta)
 
 
-def root_mean_square_(mean_square, grad, decay, scale, epsilon):
-    """Update the running mean square in place; gives sqrt(epsilon + scale * mean_square)."""
-    mean_square.mul_(decay).addcmul_(grad, grad, value=1 - decay)
-    return torch.mul(mean_square, scale).add_(epsilon).sqrt_()
+def root_mean_squares_(mean_squares, grads, decay, scale, epsilon):
+    """Update running mean squares in place; gives each sqrt(epsilon + scale * mean_square)."""
+    torch._foreach_mul_(mean_squares, decay)
+    torch._foreach_addcmul_(mean_squares, grads, grads, value=1 - decay)
+    roots = torch._foreach_mul(mean_squares, scale)
+    torch._foreach_add_(roots, epsilon)
+    torch._foreach_sqrt_(roots)
+    return roots
 
 
-def descend_(param, direction, root, lr):
-    """In place, param -= lr * direction / root (a root of None is one); lr a number or a tensor."""
-    if root is not None:
-        direction = direction / root
-    if isinstance(lr, Tensor):
-        return param.addcmul_(direction, lr, value=-1)
-    return param.add_(direction, alpha=-lr)
+def descend_(params, directions, lr, roots=None):
+    """In place, each param -= lr * direction / root; roots, of ones by default, are used up.
+
+    lr is a number or a tensor.
+    """
+    if roots is None:
+        torch._foreach_sub_(params, torch._foreach_mul(directions, lr))
+    else:
+        torch._foreach_div_(roots, lr)
+        torch._foreach_addcdiv_(params, directions, roots, value=-1)
 
 
 def _uniform(x):

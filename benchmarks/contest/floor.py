@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from contest.task import NUM_VISIBLE, SEED, Data, Task, minibatches
 from contest.turns import Absent, Contestant, Work
@@ -36,7 +36,13 @@ def torch_products(task: Task, data: Data, device: str = "cpu") -> Contestant:
 def _start(task: Task, data: Data, threads: int | None) -> Work:
     rows = data.rows(task)
     places = [tuple(map(np.asarray, pair)) for pair in _operands(task)]
-    return partial(_work, np.matmul, task, rows, places, _memory(np.matmul, places), threads)
+    work = partial(_work, np.matmul, task, rows, places, _memory(np.matmul, places))
+    return work if threads is None else partial(_limited, ThreadpoolController(), threads, work)
+
+
+def _limited(controller: ThreadpoolController, threads: int, work: Work) -> None:
+    with controller.limit(limits=threads, user_api="blas"):
+        work()
 
 
 def _start_torch(task: Task, data: Data, device: str) -> Work:
@@ -79,13 +85,9 @@ def _work(
     rows: Any,
     places: Places,
     memory: Places,
-    threads: int | None = None,
 ) -> None:
-    from threadpoolctl import threadpool_limits
-
-    with nullcontext() if threads is None else threadpool_limits(threads, "blas"):
-        for visible in minibatches(rows, task):
-            _update(multiply, task, visible, places, memory)
+    for visible in minibatches(rows, task):
+        _update(multiply, task, visible, places, memory)
 
 
 def _update(multiply: Any, task: Task, visible: Any, places: Places, memory: Places) -> None:

@@ -130,7 +130,8 @@ def _one(contest: Contest, outcome: Outcome) -> str:
 def _many(held: list[tuple[Contest, Outcome]]) -> str:
     """A row for each contest; the seconds of the others are given by ours."""
     us = reference(held[0][1])
-    names = list(dict.fromkeys(n for _, outcome in held for n in outcome.seconds if n != us))
+    present = {name for _, outcome in held for name in outcome.seconds}
+    names = [name for name in held[0][1].names if name in present and name != us]
     rows = []
     for contest, outcome in held:
         micro = microseconds(contest, outcome, us)

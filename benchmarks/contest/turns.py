@@ -39,6 +39,8 @@ class Outcome:
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    """of all, in the order in which they were named"""
 
 
 class Spread(NamedTuple):
@@ -70,15 +72,14 @@ def take_turns(contestants: Sequence[Contestant], repeats: int, pause: float = P
     The first time compiles kernels and fills caches. Every other round goes backwards, so that a
     machine which slows down or warms up favours nobody.
     """
-    outcome = Outcome()
+    outcome = Outcome(names=[contestant.name for contestant in contestants])
     ready = _warmed_up(contestants, outcome)
+    outcome.seconds = {contestant.name: [] for contestant, _ in ready}
     for turn in range(repeats):
         for contestant, work in ready[:: 1 if turn % 2 == 0 else -1]:
             contestant.enter()
             time.sleep(pause)
-            outcome.seconds.setdefault(contestant.name, []).append(seconds_of(work))
-    # in the order in which they were named, whoever came first in the last round
-    outcome.seconds = {c.name: outcome.seconds[c.name] for c, _ in ready if repeats}
+            outcome.seconds[contestant.name].append(seconds_of(work))
     return outcome
 
 

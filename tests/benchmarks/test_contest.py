@@ -43,7 +43,7 @@ def test_who_is_absent_is_named_with_the_reason(diary):
         raise Absent("not installed")
 
     outcome = turns.take_turns([Contestant("a", absent), contestant("b", diary)], repeats=1)
-    assert outcome.absent == {"a": "not installed"}
+    assert (outcome.absent, outcome.names) == ({"a": "not installed"}, ["a", "b"])
     assert list(outcome.seconds) == ["b"]
 
 
@@ -98,8 +98,10 @@ def test_many_contests_of_a_group_share_a_table():
     results = report.Results({}, "rows")
     for batch in (10, 100):
         seconds = {OURS: [1.0]} | ({"scikit-learn": [3.0]} if batch == 10 else {})
-        results.add(Contest("grid", Task(batch=batch, updates=10), list), Outcome(seconds))
+        outcome = Outcome(seconds, names=["rbms", "scikit-learn", OURS])
+        results.add(Contest("grid", Task(batch=batch, updates=10), list), outcome)
     lines = report.markdown(results).splitlines()
+    assert "| times as long as paysage | paysage: µs an update | scikit-learn |" in lines
     assert "| 784 × 200, batch 10, PCD-1, 10 updates | 100000 | 3.00 (3.00–3.00) |" in lines
     assert "| 784 × 200, batch 100, PCD-1, 10 updates | 100000 | – |" in lines
 

@@ -16,6 +16,7 @@ from purity import purely  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_flatten, tree_leaves  # noqa: E402
 
+from paysage.backends.pytorch_backend import capture as module  # noqa: E402
 from paysage.backends.pytorch_backend.capture import Outside  # noqa: E402
 from paysage.backends.pytorch_backend.random import gpu_generator  # noqa: E402
 
@@ -57,8 +58,12 @@ def capture(function):
     """In the place of `be.capture`: nothing is done but recorded."""
     recorder, outside = Recorder(), Outside()
     state = gpu_generator().get_state()
-    with recorder, outside:
-        purely(function)
+    module._recording += 1  # the function can see that it is recorded, as it does on the GPU
+    try:
+        with recorder, outside:
+            purely(function)
+    finally:
+        module._recording -= 1
     recorder.undo()
     gpu_generator().set_state(state)
     return recorder.replay

@@ -801,6 +801,10 @@ def warm_up(function: Callable[[], Any]) -> None:
     """
 
 
+def is_capturing() -> bool:
+    """Whether work is being recorded at this moment, so that no number in a tensor may be read."""
+
+
 def capture(function: Callable[[], Any]) -> Callable[[], None]:
     """Record what a function does to tensors; gives a function that does all of it again.
 

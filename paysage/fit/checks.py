@@ -12,6 +12,7 @@ from paysage.errors import ConfigError, DataError, DivergenceError, ShapeError
 from paysage.fit.methods import contrastive_divergence
 from paysage.fit.tap import TAP
 from paysage.models import BoltzmannMachine
+from paysage.models.finite import not_finite
 from paysage.models.graph import check_machine
 from paysage.models.initialize import check_batch
 from paysage.optimizers import Optimizer
@@ -84,12 +85,6 @@ def check_data(model: BoltzmannMachine, batch: Any) -> None:
 
 def check_finite(model: BoltzmannMachine) -> None:
     """Raise a DivergenceError naming the first parameter that is NaN or infinite."""
-    owners = [(f"layer {i}", layer) for i, layer in enumerate(model.layers)]
-    owners += [(f"connection {i}", c.weights) for i, c in enumerate(model.connections)]  # type: ignore[misc]
-    for where, owner in owners:
-        for name, param in owner.params._asdict().items():
-            if not be.is_finite_all(param):
-                raise DivergenceError(
-                    f"parameter {name!r} of {where} ({owner!r}) is NaN or infinite: "
-                    "lower the learning rate, or add a penalty"
-                )
+    found = not_finite(model)
+    if found:
+        raise DivergenceError(f"{found}: lower the learning rate, or add a penalty")

@@ -17,10 +17,10 @@ from paysage.layers import Layer
 from paysage.likelihood import schedules
 from paysage.likelihood.bennett import bennett_ratio
 from paysage.likelihood.halves import Halves, base_of, two_halves
+from paysage.likelihood.normalizable import check_normalizable, check_states, checked_finite
 from paysage.likelihood.warning import LikelihoodWarning
 from paysage.math_utils import MeanVarianceArrayCalculator
 from paysage.models import BoltzmannMachine, State
-from paysage.models.graph import check_machine
 from paysage.threads import threads_for
 
 Tensor = Any
@@ -28,8 +28,11 @@ Tensor = Any
 #: standard errors on either side of an estimate in its interval
 SIGMAS = 3.0
 
-#: nats by which the two directions may differ without a warning
+#: nats by which the two directions may differ, or an estimate be rounded, without a warning
 CLOSED = 0.3
+
+#: relative error of a number in single precision
+ROUNDING = 2.0**-24
 
 
 class Estimate(NamedTuple):
@@ -87,7 +90,10 @@ class AIS:
     Raises
     ------
     ConfigError
-        If a setting cannot be used, or the graph has a ring of an odd number of layers.
+        If a setting cannot be used, the graph has a ring of an odd number of layers, or Gaussian
+        layers are coupled so strongly that there is no partition function.
+    DivergenceError
+        If a parameter is NaN or infinite, or, when run, an energy is.
     ShapeError, DataError
         If the visible layer cannot have the units of ``base``.
     """
@@ -99,7 +105,7 @@ class AIS:
         betas: Any = 14_500,
         base: Any = None,
     ) -> None:
-        check_machine(model)
+        check_normalizable(model)
         self.model = model
         self.num_chains = check_whole("num_chains", num_chains, 2)
         self.betas = schedules.checked(betas)
@@ -110,7 +116,7 @@ class AIS:
         """Space the inverse temperatures by the spread of a pilot run's weights; gives itself."""
         start = self.halves.draw_base(check_whole("pilot_chains", pilot_chains, 2))
         even = schedules.uniform(check_whole("pilot_steps", pilot_steps, 1))
-        increments = self._anneal(start, even, _bar(False, "pilot"))
+        increments, _ = self._anneal(start, even, _bar(False, "pilot"))
         self.betas = schedules.respaced(even, increments, len(self.betas) - 1)
         return self
 
@@ -122,10 +128,8 @@ class AIS:
         verbose : bool
             Show a progress bar where standard error is a terminal.
         """
-        increments = self._anneal(
-            self.halves.draw_base(self.num_chains), self.betas, _bar(verbose, "AIS")
-        )
-        return _estimate(increments, self.halves.log_partition_of_base(), 1.0)
+        start = self.halves.draw_base(self.num_chains)
+        return self._estimate(1.0, *self._anneal(start, self.betas, _bar(verbose, "AIS")))
 
     def run_back(self, start: State, verbose: bool = False) -> Estimate:
         """Estimate from the model to independent units; too high on average.
@@ -137,26 +141,53 @@ class AIS:
         verbose : bool
             Show a progress bar where standard error is a terminal.
         """
+        self.check_start(start)
+        start, betas = State.from_state(start), self.betas[::-1]
+        return self._estimate(-1.0, *self._anneal(start, betas, _bar(verbose, "AIS back")))
+
+    def check_start(self, start: State) -> None:
+        """Raise a named error unless the way back can start at this state."""
         self.model.check_state(start)
         if start.batch_size() < 2:
             raise ConfigError("the way back needs at least 2 samples to start at")
-        increments = self._anneal(
-            State.from_state(start), self.betas[::-1], _bar(verbose, "AIS back")
-        )
-        return _estimate(increments, self.halves.log_partition_of_base(), -1.0)
+        for layer, units in zip(self.model.layers, start, strict=True):
+            layer.check_values(units)
+        for i in self.halves.kept:  # the others are summed out
+            check_states(self.model.layers[i], start[i])
 
-    def _anneal(self, state: State, betas: np.ndarray, bar: Any) -> np.ndarray:
+    def _estimate(self, sign: float, increments: np.ndarray, largest: float) -> Estimate:
+        log_base = self.halves.log_partition_of_base()
+        rounding = ROUNDING * (math.sqrt(len(increments)) * largest + abs(log_base))
+        found = _estimate(increments, log_base, sign, rounding)
+        size, number = found.effective_sample_size, increments.shape[1]
+        if math.isinf(found.low) or math.isinf(found.high):
+            _warn(
+                f"the {number} chains weigh as much as {size:.1f}: take more inverse temperatures"
+            )
+        if rounding > CLOSED:
+            _warn(f"energies of {largest:.1e} are rounded, log Z by {rounding:.2g} nats or so")
+        return found
+
+    def _anneal(self, state: State, betas: np.ndarray, bar: Any) -> tuple[np.ndarray, float]:
+        """Increments of the log weights (steps, B), and the largest of the numbers rounded."""
         halves = self.halves
+        check_normalizable(self.model)  # as it is now
         increments = np.empty((len(betas) - 1, state.batch_size()))
-        with threads_for(state.batch_size() * self.model.largest_matrix()):
+        # infinities are looked for once, at the end
+        with (
+            threads_for(state.batch_size() * self.model.largest_matrix()),
+            np.errstate(all="ignore"),
+        ):
             inputs = halves.inputs(state, halves.summed)
+            largest = np.abs(halves.log_weight(state, inputs, float(betas[0]))).max()
             for k in bar(range(len(increments))):
                 now, then = float(betas[k]), float(betas[k + 1])
                 increments[k] = halves.log_weight(state, inputs, then)
                 increments[k] -= halves.log_weight(state, inputs, now)
                 if k + 1 < len(increments):
                     inputs = halves.sweep(state, inputs, then)
-        return increments
+            largest = max(largest, np.abs(halves.log_weight(state, inputs, float(betas[-1]))).max())
+        return increments, float(largest)
 
 
 def sandwich(
@@ -182,9 +213,10 @@ def sandwich(
     Warns
     -----
     LikelihoodWarning
-        If the directions differ by more than 0.3 nats.
+        If the directions differ by more than 0.3 nats, or few chains outweigh all others.
     """
     ais = AIS(model, num_chains, betas, base)
+    ais.check_start(samples)
     lower, upper = ais.run(verbose), ais.run_back(samples, verbose)
     ratio = bennett_ratio(lower.increments, -upper.increments[::-1])
     found = Sandwich(lower, upper, ais.halves.log_partition_of_base() + ratio)
@@ -198,10 +230,14 @@ def sandwich(
     return found
 
 
-def _estimate(increments: np.ndarray, log_base: float, sign: float) -> Estimate:
+def _warn(words: str) -> None:
+    warnings.warn(words, LikelihoodWarning, stacklevel=4)
+
+
+def _estimate(increments: np.ndarray, log_base: float, sign: float, rounding: float) -> Estimate:
     """From log weights whose mean weight is (Z / Z_base) to the power of ``sign``."""
     log_weights = increments.sum(axis=0)
-    top = float(log_weights.max())
+    top = checked_finite(float(log_weights.max()))
     weights = np.exp(log_weights - top)
     mean, number = float(weights.mean()), len(weights)
     error = float(weights.std(ddof=1)) / (mean * math.sqrt(number))
@@ -211,7 +247,7 @@ def _estimate(increments: np.ndarray, log_base: float, sign: float) -> Estimate:
         for factor in (1 - SIGMAS * error, 1 + SIGMAS * error)
     )
     size = float(weights.sum() ** 2 / np.square(weights).sum())
-    low, high = (log_base + bound for bound in bounds)
+    low, high = log_base + bounds[0] - rounding, log_base + bounds[1] + rounding
     return Estimate(log_base + sign * centre, low, high, size, increments)
 
 

@@ -11,6 +11,7 @@ from paysage import backends as be
 from paysage.errors import ConfigError
 from paysage.layers import Layer
 from paysage.likelihood.halves import Halves, two_halves
+from paysage.likelihood.normalizable import check_normalizable, checked_finite
 from paysage.models import BoltzmannMachine, State
 from paysage.threads import threads_for
 
@@ -34,7 +35,10 @@ def exact_log_partition(model: BoltzmannMachine) -> float:
     ConfigError
         If the graph has a ring of an odd number of layers, or neither half has a number of
         states up to 2²⁶.
+    DivergenceError
+        If a parameter is NaN or infinite, or energies are.
     """
+    check_normalizable(model)
     halves = two_halves(model)
     counts = [_num_states(model, half) for half in halves]
     best = 0 if counts[0] <= counts[1] else 1
@@ -44,8 +48,8 @@ def exact_log_partition(model: BoltzmannMachine) -> float:
             f"have at most 2^{MAX_BITS} to be summed: estimate by AIS(model) instead"
         )
     summer = Halves(model, keep_visible=best == 0)
-    with threads_for(CHUNK * model.largest_matrix()):
-        return _log_sum(summer, int(counts[best]))
+    with threads_for(CHUNK * model.largest_matrix()), np.errstate(all="ignore"):
+        return checked_finite(_log_sum(summer, int(counts[best])))
 
 
 def _num_states(model: BoltzmannMachine, half: list[int]) -> float:

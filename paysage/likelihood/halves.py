@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
-from paysage.errors import ConfigError
+from paysage.errors import ConfigError, DataError
 from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
 from paysage.models.sweep import Sweeps
@@ -142,9 +142,17 @@ def base_of(model: BoltzmannMachine, moments: Any) -> list[Tensor]:
     ----------
     model : BoltzmannMachine
     moments : object with .mean and .var, (V,) each
+
+    Raises
+    ------
+    ShapeError, DataError
+        If the moments are not those of data of the visible layer.
     """
     base = [be.zeros((k.num_units,)) for k in model.layers]
     visible = model.layers[0]
+    visible.check_units(be.unsqueeze(be.float_tensor(moments.mean), axis=0))
+    if not be.is_finite_all(moments.mean) or not be.is_finite_all(moments.var):
+        raise DataError(f"the moments of the base data of {visible!r} are NaN or infinite")
     twin = type(visible).from_config(visible.get_config())
     twin.set_params(visible.params)
     twin.fit_marginal(moments)

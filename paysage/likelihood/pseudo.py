@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
-from paysage.errors import ConfigError, DataError
+from paysage.errors import ConfigError
 from paysage.likelihood.halves import double, two_halves
+from paysage.likelihood.normalizable import check_normalizable, check_states
 from paysage.likelihood.rows import LogLikelihood, over_rows
 from paysage.models import BoltzmannMachine
-from paysage.models.graph import check_machine
 from paysage.threads import side_by_side, threads_for
 
 Tensor = Any
@@ -66,7 +66,7 @@ class TwoLayers:
     """A machine of a visible layer with listed states and a hidden one that is summed out."""
 
     def __init__(self, model: Any) -> None:
-        check_machine(model)
+        check_normalizable(model)
         if len(model.layers) != 2:
             raise ConfigError(
                 f"a pseudo-likelihood needs a visible and a hidden layer alone, got {model!r}"
@@ -108,18 +108,10 @@ class Conditionals:
     def __init__(self, machine: TwoLayers, units: Tensor) -> None:
         self.machine, self.units = machine, units
         self.values = be.float_tensor(machine.visible.values)
-        self._check_units()
+        check_states(machine.visible, units)
         self.seen, self.field = machine.visible.connected(units), machine.field(units)
         self.free_energy = machine.free_energy(units, self.field)
         self.rows = be.long_tensor(range(be.shape(units)[0]))
-
-    def _check_units(self) -> None:
-        known = sum(self.units == value for value in self.machine.visible.values)
-        if not be.tall(known):
-            raise DataError(
-                "a pseudo-likelihood needs units with one of the values "
-                f"{self.machine.visible.values} of {self.machine.visible!r}, got others"
-            )
 
     def sum_over_units(self) -> Tensor:
         """The logarithmic pseudo-likelihood of each row, (B,)."""

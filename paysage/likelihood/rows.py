@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from paysage import backends as be
 from paysage.checks import check_number
-from paysage.errors import ConfigError
+from paysage.errors import ConfigError, DivergenceError
 from paysage.likelihood.halves import Halves, double, two_halves
+from paysage.likelihood.normalizable import are_states, check_normalizable
+from paysage.likelihood.warning import LikelihoodWarning
 from paysage.models import BoltzmannMachine, State
 from paysage.models.sweep import Sweeps
 
@@ -45,15 +48,25 @@ def log_likelihood(model: BoltzmannMachine, data: Tensor, log_partition: float) 
     Raises
     ------
     ConfigError
-        For deeper machines: see ``variational_bound``.
+        For deeper machines: see ``variational_bound``; for those without a partition function.
+    ShapeError, DataError
+        If the visible layer cannot have such units.
+    DivergenceError
+        If a parameter is NaN or infinite.
+
+    Warns
+    -----
+    LikelihoodWarning
+        If binary units have values between 0 and 1.
     """
     log_partition = check_number("log_partition", log_partition, -math.inf)
+    check_normalizable(model)
     first, _ = two_halves(model)
     if first != [0]:
         raise ConfigError(
             f"the hidden layers of {model!r} cannot all be summed out: use variational_bound"
         )
-    state = State.from_visible(data, model)
+    state = _state_of(data, model)
     halves = Halves(model)
     weights = halves.log_weight(state, halves.inputs(state, halves.summed), beta=1.0)
     return over_rows(weights - log_partition)
@@ -74,8 +87,9 @@ def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: floa
     log_partition : float
     """
     log_partition = check_number("log_partition", log_partition, -math.inf)
+    check_normalizable(model)
     two_halves(model)  # refuses what has no energy
-    state = _settled(model, State.from_visible(data, model))
+    state = _settled(model, _state_of(data, model))
     sweeps = Sweeps(model.layers, model.connections)
     fields = [be.copy_tensor(sweeps.field(state, i)) for i in range(1, len(state))]
     seen = [model.layers[0].connected(state[0])]
@@ -87,6 +101,18 @@ def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: floa
     for c in model.connections:
         total -= double(c.weights.energy(seen[c.target_index], seen[c.domain_index]))
     return over_rows(total)
+
+
+def _state_of(data: Tensor, model: BoltzmannMachine) -> State:
+    state = State.from_visible(data, model)
+    if not are_states(model.layers[0], state[0]):
+        warnings.warn(
+            f"the data have values between those of {model.layers[0]!r}: what is computed at them "
+            "is the logarithm of no probability. Binarize the data",
+            LikelihoodWarning,
+            stacklevel=3,
+        )
+    return state
 
 
 def _settled(model: BoltzmannMachine, state: State) -> State:
@@ -101,6 +127,8 @@ def _settled(model: BoltzmannMachine, state: State) -> State:
 
 
 def over_rows(rows: np.ndarray) -> LogLikelihood:
-    """The mean of numbers (B,), with its standard error."""
+    """The mean of numbers (B,), with its standard error; a DivergenceError if one is none."""
+    if not np.isfinite(rows).all():
+        raise DivergenceError("log-likelihoods are NaN or infinite: energies are beyond floats")
     spread = float(rows.std(ddof=1)) if len(rows) > 1 else math.nan
     return LogLikelihood(float(rows.mean()), spread / math.sqrt(len(rows)), rows)

@@ -65,9 +65,12 @@ def checked(betas: Any) -> np.ndarray:
     ConfigError
         Unless they rise from 0 to 1.
     """
-    if np.ndim(betas) == 0:
+    try:
+        found = np.asarray(betas, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(f"betas are a number of steps or numbers, got {betas!r}") from None
+    if found.ndim == 0:
         return three_pieces(betas)
-    found = np.asarray(betas, dtype=np.float64)
     if found.ndim != 1 or len(found) < 2 or found[0] != 0 or found[-1] != 1:
         raise ConfigError(f"betas begin with 0 and end with 1, got {betas!r}")
     if not (np.diff(found) >= 0).all():

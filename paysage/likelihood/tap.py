@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
+
 from paysage import backends as be
+from paysage.likelihood.normalizable import check_normalizable, checked_finite
 from paysage.likelihood.warning import LikelihoodWarning
 from paysage.models import BoltzmannMachine, StateTAP
-from paysage.models.graph import check_machine
 
 
 def tap_log_partition(
@@ -42,22 +44,26 @@ def tap_log_partition(
     Raises
     ------
     ConfigError
-        If a layer lacks the TAP ability, or a setting cannot be meant.
+        If a layer lacks the TAP ability, a setting cannot be meant, or there is no partition
+        function.
+    DivergenceError
+        If a parameter is NaN or infinite, or energies are.
 
     Warns
     -----
     LikelihoodWarning
         If the search from some start has not converged.
     """
-    check_machine(model)
-    _, report = model.compute_StateTAP(
-        use_GD=False,
-        tolerance=tolerance,
-        max_iters=max_iters,
-        seed=start,
-        order=order,
-        num_samples=num_samples,
-    )
+    check_normalizable(model)
+    with np.errstate(all="ignore"):  # infinities are looked for at the end
+        _, report = model.compute_StateTAP(
+            use_GD=False,
+            tolerance=tolerance,
+            max_iters=max_iters,
+            seed=start,
+            order=order,
+            num_samples=num_samples,
+        )
     if not report.converged:
         warnings.warn(
             f"the means have not converged after {report.iterations} iterations: residual "
@@ -65,4 +71,4 @@ def tap_log_partition(
             LikelihoodWarning,
             stacklevel=2,
         )
-    return -float(be.tmin(report.free_energy))
+    return checked_finite(-float(be.tmin(report.free_energy)))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from paysage import backends as be
 from paysage.capturable import Capturable
-from paysage.errors import ConfigError
+from paysage.errors import ConfigError, DataError, DivergenceError
 from paysage.models import BoltzmannMachine, State
+from paysage.models.finite import not_finite
 from paysage.models.initialize import check_batch
 
 if TYPE_CHECKING:
@@ -68,3 +72,53 @@ class Chains(Capturable):
         sampler = cls.from_model(model, batch_size, **kwargs)
         sampler.update_state(steps)
         return sampler.get_state()
+
+
+def check_chains(model: BoltzmannMachine, state: State) -> None:
+    """Raise a named error unless chains of the model can go on from a state.
+
+    NaN would go unnoticed in the draws of units that are on or off. Means of units will do as a
+    start, as ``State.from_visible`` has them. What is captured looks at shapes alone.
+
+    Raises
+    ------
+    ConfigError, ShapeError
+        If it is no state, or of other layers.
+    DivergenceError
+        If a parameter is NaN or infinite.
+    DataError
+        If a layer has units that are NaN, infinite or out of its range.
+    """
+    model.check_state(state)
+    if be.is_capturing():
+        return
+    found = not_finite(model)
+    if found:
+        raise DivergenceError(f"{found}: there is nothing to sample")
+    for i, (layer, units) in enumerate(zip(model.layers, state, strict=True)):
+        low, high = layer.support or (-float("inf"), float("inf"))
+        if not be.is_finite_all(units) or not be.tall((units >= low) & (units <= high)):
+            raise DataError(
+                f"chains cannot go on where layer {i}, {layer!r}, has units that are NaN, infinite "
+                f"or not from {low:g} to {high:g}"
+            )
+
+
+def energies_of(model: BoltzmannMachine, state: State) -> np.ndarray:
+    """Energies of rows (B,) in double precision; a DivergenceError if one is NaN or infinite."""
+    energy = np.asarray(be.to_numpy_array(model.joint_energy(state)), np.float64)
+    if not np.isfinite(energy).all():
+        raise DivergenceError("energies are NaN or infinite: nothing can be accepted by them")
+    return energy
+
+
+def check_bounded(model: BoltzmannMachine, state: State) -> None:
+    """Raise a DivergenceError if units that may be any real number have run away."""
+    if be.is_capturing():
+        return
+    for layer, units in zip(model.layers, state, strict=True):
+        if layer.support is None and not be.is_finite_all(units):
+            raise DivergenceError(
+                f"the units of {layer!r} have become NaN or infinite: the model has no "
+                "distribution, or its energies are beyond the range of floats"
+            )

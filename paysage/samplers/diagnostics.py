@@ -36,9 +36,12 @@ def integrated_autocorrelation_time(series: Any) -> float:
     ShapeError
         Unless there are at least two steps.
     DataError
-        If the quantity never changes, or is not finite.
+        If the quantity never changes, or is not finite or not a number.
     """
-    x = np.asarray(series, dtype=np.float64)
+    try:
+        x = np.asarray(series, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError("a series is a table of real numbers (steps, chains)") from None
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2 or len(x) < 2:
         raise ShapeError(f"a series is (steps, chains), at least 2 steps, got {x.shape}")

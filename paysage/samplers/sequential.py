@@ -13,7 +13,7 @@ from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
 from paysage.models.sweep import update_hook
 from paysage.samplers.beta import AutoregressiveGammaSampler
-from paysage.samplers.chains import Chains
+from paysage.samplers.chains import Chains, check_bounded, check_chains
 
 Tensor = Any
 
@@ -83,9 +83,10 @@ class SequentialMC(Chains):
     def update_state(self, steps: int | None = None) -> None:
         """Sweep ``steps`` times (``mcsteps`` by default), each at the next temperature."""
         state = self.get_state()
-        self.model.check_state(state)
+        check_chains(self.model, state)
         for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
             self.model.update_state_(1, state, self.updater, self.next_beta(), self.clamped)
+        check_bounded(self.model, state)
 
     def restart(self, num_chains: int) -> None:
         """Make room for chains that somebody is about to write; inverse temperatures start anew."""

@@ -13,7 +13,7 @@ from paysage.checks import check_number, check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
-from paysage.samplers.chains import Chains
+from paysage.samplers.chains import Chains, check_bounded, check_chains, energies_of
 
 Tensor = Any
 
@@ -90,6 +90,7 @@ class ParallelTempering(Chains):
     def update_state(self, steps: int | None = None) -> None:
         """Sweep and exchange ``steps`` times (``mcsteps`` by default)."""
         replicas = self._all()
+        check_chains(self.model, replicas)
         for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
             beta = np.empty((self._rows.size, 1), dtype=np.float32)
             beta[self._rows, 0] = self.betas[:, None]
@@ -97,10 +98,11 @@ class ParallelTempering(Chains):
                 1, replicas, "markov_chain", be.float_tensor(beta), self.clamped
             )
             self._exchange(replicas)
+        check_bounded(self.model, replicas)
 
     def _exchange(self, replicas: State) -> None:
         """Swap neighbours with probability min(1, exp((β - β') (E - E'))), in place."""
-        energy = np.asarray(be.to_numpy_array(self.model.joint_energy(replicas)), np.float64)
+        energy = energies_of(self.model, replicas)
         lower = np.arange(self._odd, len(self.betas) - 1, 2)
         self._odd = 1 - self._odd
         if not len(lower):

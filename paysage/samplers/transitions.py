@@ -13,7 +13,7 @@ from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
 from paysage.models.sweep import Sweeps
-from paysage.samplers.chains import Chains
+from paysage.samplers.chains import Chains, check_bounded, check_chains, energies_of
 from paysage.samplers.tempering import checked_betas
 from paysage.threads import threads_for
 
@@ -83,12 +83,13 @@ class TemperedTransitions(Chains):
     def update_state(self, steps: int | None = None) -> None:
         """Sweep and walk ``steps`` times (``mcsteps`` by default)."""
         state = self.get_state()
-        self.model.check_state(state)
+        check_chains(self.model, state)
         held = self.model.clamped_layers(self.clamped)
         with threads_for(state.batch_size() * self.model.largest_matrix()):
             for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
                 self._up.run(1, state, "sample", clamped=held)
                 self._walk(state, held)
+        check_bounded(self.model, state)
 
     def _walk(self, state: State, held: list[int]) -> None:
         """Up the ladder and down from a copy, whose rows replace those of the state or not."""
@@ -96,11 +97,11 @@ class TemperedTransitions(Chains):
         gain = np.zeros(state.batch_size())
         drops = self.betas[:-1] - self.betas[1:]
         for drop, beta in zip(drops, self.betas[1:], strict=True):
-            gain += drop * self._energy(there)
+            gain += drop * energies_of(self.model, there)
             self._up.run(1, there, "sample", float(beta), held)
         for drop, beta in zip(drops[::-1], self.betas[:0:-1], strict=True):
             self._down.run(1, there, "sample", float(beta), held)
-            gain -= drop * self._energy(there)
+            gain -= drop * energies_of(self.model, there)
         uniform = np.asarray(be.to_numpy_array(be.rand(gain.shape)), np.float64)
         taken = np.log1p(-uniform) < gain
         rows = be.long_tensor(np.flatnonzero(taken))
@@ -108,9 +109,6 @@ class TemperedTransitions(Chains):
             units[rows] = new[rows]
         self._tried += len(taken)
         self._taken += int(taken.sum())
-
-    def _energy(self, state: State) -> np.ndarray:
-        return np.asarray(be.to_numpy_array(self.model.joint_energy(state)), np.float64)
 
     def forget_rates(self) -> None:
         """Count walks anew."""

@@ -9,6 +9,7 @@ from paysage.errors import BackendError
 def test_on_the_cpu_nothing_can_be_captured():
     called = []
     assert not be.can_capture()
+    assert not be.is_capturing()
     be.warm_up(lambda: called.append(1))
     assert called == [1]
     with pytest.raises(BackendError, match="only the GPU"):
@@ -58,3 +59,18 @@ def test_gpu_says_what_cannot_be_captured(on_gpu):
     with pytest.raises(BackendError, match="captured"):
         be.capture(lambda: float(x[0]))
     assert be.to_numpy_array(x + be.rand((3,))).shape == (3,)  # it goes on working
+    assert not be.is_capturing()
+
+
+@pytest.mark.gpu
+@pytest.mark.backend_free
+def test_gpu_work_can_see_that_it_is_captured(on_gpu):
+    seen, x = [], be.ones((3,))
+
+    def work():
+        seen.append(be.is_capturing())
+        x.mul_(2.0)
+
+    be.warm_up(work)
+    be.capture(work)()
+    assert seen == [False, True]

@@ -13,5 +13,9 @@ def warm_up(function):
     function()
 
 
+def is_capturing():
+    return False
+
+
 def capture(function):
     raise BackendError(f"the backend 'python' cannot capture {function!r}: only the GPU can")

@@ -12,6 +12,9 @@ from paysage.backends.pytorch_backend.device import gpu_chosen
 from paysage.backends.pytorch_backend.random import gpu_generator
 from paysage.errors import BackendError
 
+#: captures that are going on
+_recording = 0
+
 
 def can_capture():
     return gpu_chosen()
@@ -28,6 +31,10 @@ def warm_up(function):
     usual.wait_stream(side)
 
 
+def is_capturing():
+    return _recording > 0
+
+
 def capture(function):
     if not gpu_chosen():
         raise BackendError(f"the processor 'cpu' cannot capture {function!r}: only the GPU can")
@@ -35,7 +42,9 @@ def capture(function):
     graph.register_generator_state(gpu_generator())
     # Other threads, which read data ahead, may allocate meanwhile.
     recording = torch.cuda.graph(graph, stream=_side_stream(), capture_error_mode="thread_local")
+    global _recording
     try:
+        _recording += 1
         with recording, used:
             function()
     except RuntimeError as error:
@@ -43,6 +52,8 @@ def capture(function):
         raise BackendError(
             f"the work on the GPU cannot be captured as a CUDA graph: {error.__context__ or error}"
         ) from error
+    finally:
+        _recording -= 1
     return partial(_replay, graph, used.tensors)
 
 

@@ -1,0 +1,21 @@
+"""Parameters that are numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paysage import backends as be
+
+if TYPE_CHECKING:
+    from paysage.models.boltzmann import BoltzmannMachine
+
+
+def not_finite(model: BoltzmannMachine) -> str | None:
+    """Which parameter is the first with NaN or infinity, in words; None if there is none."""
+    owners: list[tuple[str, Any]] = [(f"layer {i}", k) for i, k in enumerate(model.layers)]
+    owners += [(f"connection {i}", c.weights) for i, c in enumerate(model.connections)]
+    for where, owner in owners:
+        for name, param in owner.params._asdict().items():
+            if not be.is_finite_all(param):
+                return f"parameter {name!r} of {where} ({owner!r}) is NaN or infinite"
+    return None

@@ -8,7 +8,7 @@ from paysage.errors import DataError
 
 
 def plain_array(x: Any) -> np.ndarray:
-    """The numbers of an array, a nested list, a DataFrame or a CPU tensor, uncopied if possible.
+    """The numbers of an array, a nested list, a DataFrame or a tensor, uncopied if possible.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def plain_array(x: Any) -> np.ndarray:
         raise _no_numbers(x, "some are masked; fill them first")
     try:
         # np.asarray first: PyTorch's tensors do not take NumPy's keywords
-        array = np.asarray(x.detach() if hasattr(x, "detach") else x)
+        array = np.asarray(on_host(x))
         if array.dtype.kind in "OSU":  # columns of several types, digits in text
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -29,6 +29,11 @@ def plain_array(x: Any) -> np.ndarray:
     if x is None or array.dtype.kind not in "biuf":
         raise _no_numbers(x, f"their dtype is {array.dtype}")
     return array
+
+
+def on_host(x: Any) -> Any:
+    """A tensor of PyTorch where NumPy can read it; anything else as it is."""
+    return x.detach().cpu() if hasattr(x, "detach") else x
 
 
 def _no_numbers(x: Any, why: str) -> DataError:

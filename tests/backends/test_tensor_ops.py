@@ -140,6 +140,26 @@ def test_numpy_round_trip_keeps_the_dtype():
     assert be.dtype(be.from_numpy_array(np.arange(3, dtype="u1"))) == be.Byte
 
 
+class ElsewhereTensor:
+    """As a tensor on a GPU, it is no array before it has been copied."""
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return np.array([1.0, 2.0])
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("copy it to the host first")
+
+
+@pytest.mark.backend_free
+def test_numpy_takes_tensors_from_a_gpu():
+    be.set_backend("python", "cpu")
+    for convert in (be.to_numpy_array, be.float_tensor):
+        np.testing.assert_array_equal(convert(ElsewhereTensor()), [1, 2])
+
+
 @pytest.mark.parametrize("source", [[1.0, 2.0], 3.0, np.ones(2)])
 def test_to_numpy_array_takes_what_is_no_tensor(source):
     assert isinstance(be.to_numpy_array(source), np.ndarray)

@@ -16,6 +16,7 @@ from paysage import backends as be
 from paysage import constraints, fit, optimizers, penalties
 from paysage.backends.pytorch_backend.capture import Outside
 from paysage.batch import in_memory_batch
+from paysage.errors import BackendError
 from paysage.fit import Phases
 from paysage.fit.step import WARM_UP_STEPS, CapturedStep, Step
 from paysage.layers import BernoulliLayer
@@ -169,24 +170,37 @@ def values_of(model):
     ]
 
 
-@each("name, method, rule, update", CASES)
-def test_a_captured_step_does_what_the_step_does(recorded, name, method, rule, update):  # noqa: F811
-    found = []
+def step_twice(name, method, rule, update, steps=9):
+    """What is left after ordinary and after captured steps from one seed."""
     for kind, more in ((Step, {}), (CapturedStep, {"rows": ROWS})):
         model = MODELS[name]()
         be.set_seed(1)
         step = step_of(model, kind, METHODS[method], rule, update, **more)
-        for k, visible in enumerate(minibatches(model, 9)):
+        for k, visible in enumerate(minibatches(model, steps)):
             step.optimizer.stepsize.set_value(0.1 / (k + 1))
             step.optimizer.update_lr()
             step(visible)
             if k == 6:  # the last minibatch of an epoch
                 step(visible[:4])
-        found.append([*values_of(model), array(step.phases.data[0]), array(be.rand(3))])
-        assert step.optimizer.updates == 10
-    assert len(recorded) == 1
+        assert step.optimizer.updates == steps + 1
+        yield [*values_of(model), array(step.phases.data[0]), array(be.rand((3,)))]
+
+
+def same(found):
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, **CLOSE)
+
+
+@each("name, method, rule, update", CASES)
+def test_a_captured_step_does_what_the_step_does(recorded, name, method, rule, update):  # noqa: F811
+    same(step_twice(name, method, rule, update))
+    assert len(recorded) == 1
+
+
+@pytest.mark.gpu
+@each("name, method, rule, update", CASES)
+def test_gpu_captured_steps_do_what_the_steps_do(on_gpu, name, method, rule, update):
+    same(step_twice(name, method, rule, update, steps=20))
 
 
 def captured_training(model, **kwargs):
@@ -197,18 +211,38 @@ def captured_training(model, **kwargs):
     return [*values_of(model), array(be.rand(3))]
 
 
-def test_a_captured_training_is_the_training(recorded, caplog):  # noqa: F811
+def train_twice():
     """With an odd last minibatch, a learning rate that decays, and a burn-in."""
-    caplog.set_level(logging.INFO, logger="paysage")
-    found = []
     for capture in (True, False):
         be.set_seed(2)
-        found.append(captured_training(MODELS["centered"](), capture=capture))
-    for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a, b, **CLOSE)
+        yield captured_training(MODELS["centered"](), capture=capture)
+
+
+def test_a_captured_training_is_the_training(recorded, caplog):  # noqa: F811
+    caplog.set_level(logging.INFO, logger="paysage")
+    same(train_twice())
     assert len(recorded) == 2, "once before and once after the inverse temperatures move"
     said = [record.message for record in caplog.records]
     assert sum("minibatches of 2 rows" in line for line in said) == 1, said
+
+
+@pytest.mark.gpu
+def test_gpu_captured_training_is_the_training(on_gpu, caplog):
+    caplog.set_level(logging.INFO, logger="paysage")
+    same(train_twice())
+    assert sum("is captured" in record.message for record in caplog.records) == 2
+
+
+@pytest.mark.gpu
+def test_gpu_broken_promises_are_told(on_gpu):
+    class Broken(BernoulliLayer):
+        capturable = True
+
+        def sample(self, field, beta=None, out=None):
+            return super().sample(field * float(be.tmax(field) > -1e9), beta, out)
+
+    with pytest.raises(BackendError, match="captured"):
+        captured_training(BoltzmannMachine([Broken(4), BernoulliLayer(3)]))
 
 
 class Own(BernoulliLayer):

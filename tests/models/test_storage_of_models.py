@@ -74,6 +74,13 @@ def test_a_model_of_another_backend_can_be_taken_along(way, backend, tmp_path):
     assert found.markov_chain(1, random_state(found, 3)).batch_size() == 3
 
 
+@pytest.mark.gpu
+@pytest.mark.backend_free
+@pytest.mark.parametrize("way", ["copy", "file"])
+def test_gpu_models_can_be_taken_along(way, on_gpu, tmp_path):
+    test_a_model_of_another_backend_can_be_taken_along(way, "pytorch", tmp_path)
+
+
 def rich_machine():
     model = build("GBB", (4, 3, 2), [(0, 1), (1, 2), (2, 0)], center=True)
     model.layers[0].set_fixed_params(["log_var"])

@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from paysage.backends.conversion import plain_array
+from paysage.backends.conversion import on_host, plain_array
 
 EPSILON = float(np.finfo(np.float32).eps)
 Float = np.float32
@@ -45,7 +45,7 @@ def cast_long(x):
 
 
 def to_numpy_array(x):
-    return np.asarray(x)
+    return np.asarray(on_host(x))  # of the backend that was in use before, it may be
 
 
 def from_numpy_array(x):

@@ -1,6 +1,7 @@
 """Capture on the GPU, where there is one; elsewhere that it is refused, and what it rests on."""
 
 import pytest
+from cuda_double import cuda  # noqa: F401
 
 from paysage import backends as be
 from paysage.errors import BackendError
@@ -29,6 +30,39 @@ def test_what_comes_from_outside_is_kept(gpu_path):
     addresses = {t.untyped_storage().data_ptr() for t in outside.tensors}
     assert {t.data_ptr() for t in (x, y)} <= addresses
     assert not {t.data_ptr() for t in (z, unused)} & addresses
+
+
+@pytest.mark.backend_free
+def test_a_graph_is_captured_beside_the_stream_in_use(cuda):  # noqa: F811
+    x = be.ones((3,))
+    be.warm_up(lambda: cuda.tell("work on", cuda.stream_in_use))
+    assert cuda.told == ["side waits for usual", "work on side", "usual waits for side"]
+    cuda.told.clear()
+    replay = be.capture(lambda: x.mul_(2.0))
+    replay()
+    replay()
+    wanted = ["register", "begin capture on side", "end capture", "replay", "replay"]
+    assert cuda.told == wanted
+    assert replay.args[1][0] is x, "what the graph works on lives as long as the replay"
+    assert cuda.stream_in_use == "usual"
+
+
+@pytest.mark.backend_free
+def test_a_capture_that_fails_leaves_everything_as_it_was(cuda):  # noqa: F811
+    from paysage.backends.pytorch_backend.random import gpu_generator
+
+    def fails():
+        be.rand((2,))
+        raise RuntimeError("the device was waited for")
+
+    be.set_seed(5)
+    wanted, before = be.to_numpy_array(be.rand((3,))), gpu_generator()
+    be.set_seed(5)
+    with pytest.raises(BackendError, match="the device was waited for"):
+        be.capture(fails)
+    assert gpu_generator() is not before
+    assert (be.to_numpy_array(be.rand((3,))) == wanted).all()
+    assert cuda.stream_in_use == "usual"
 
 
 @pytest.mark.gpu

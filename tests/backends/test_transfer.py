@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cuda_double import cuda  # noqa: F401
 
 from paysage import backends as be
 
@@ -56,6 +57,18 @@ def test_each_copy_begins_before_the_tensor_before_is_used():
     wanted = ["begin 0", "begin 1", "end 0", "use 0", "begin 2", "end 1", "use 1", "end 2", "use 2"]
     assert told == wanted
     assert list(_one_ahead(iter([]), Told())) == []
+
+
+@pytest.mark.backend_free
+def test_copies_go_by_a_stream_of_their_own(cuda):  # noqa: F811
+    for chunk in be.uploads(iter([*chunks(4), np.zeros((1, 2), np.float32)])):
+        cuda.tell("use", float(chunk[0, 0]))
+    text = " | ".join(cuda.told)
+    start = "copy 0 | copy 1 | usual waits for copy 0 | used by usual | use 0.0 | host waits for 0"
+    assert text.startswith(f"{start} | copy 2 | usual waits for copy 1 | used by usual | use 1.0")
+    assert text.endswith("use 3.0 | usual waits for copy 4 | used by usual | use 0.0")
+    assert "host waits for use" in text, "Python is not more than a few chunks ahead of the GPU"
+    assert cuda.stream_in_use == "usual"
 
 
 @pytest.mark.gpu

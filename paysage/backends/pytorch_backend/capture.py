@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from paysage.backends.pytorch_backend.device import gpu_chosen
-from paysage.backends.pytorch_backend.random import gpu_generator
+from paysage.backends.pytorch_backend.random import gpu_generator, renew_gpu_generator
 from paysage.errors import BackendError
 
 #: captures that are going on
@@ -38,7 +38,8 @@ def is_capturing():
 def capture(function):
     if not gpu_chosen():
         raise BackendError(f"the processor 'cpu' cannot capture {function!r}: only the GPU can")
-    graph, used = torch.cuda.CUDAGraph(), Outside()
+    graph, used, usual = torch.cuda.CUDAGraph(), Outside(), torch.cuda.current_stream()
+    random_state = gpu_generator().get_state()
     graph.register_generator_state(gpu_generator())
     # Other threads, which read data ahead, may allocate meanwhile.
     recording = torch.cuda.graph(graph, stream=_side_stream(), capture_error_mode="thread_local")
@@ -48,6 +49,8 @@ def capture(function):
         with recording, used:
             function()
     except RuntimeError as error:
+        torch.cuda.set_stream(usual)
+        renew_gpu_generator(random_state)
         # ending a capture that has failed is an error too, which hides the first one
         raise BackendError(
             f"the work on the GPU cannot be captured as a CUDA graph: {error.__context__ or error}"

@@ -30,6 +30,13 @@ def gpu_generator():
     return _on_gpu
 
 
+def renew_gpu_generator(state):
+    """Go on from a state with a new generator: one that was in a failed capture stays in it."""
+    global _on_gpu
+    _on_gpu = torch.Generator(device=device.DEVICES["gpu"])
+    _on_gpu.set_state(state)
+
+
 def set_seed(seed=137):
     stream.seed(seed)
     if device.gpu_chosen():

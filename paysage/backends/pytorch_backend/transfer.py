@@ -27,6 +27,11 @@ def free_memory():
     return torch.cuda.mem_get_info()[0]
 
 
+def pinned_memory(size):
+    """Memory of the host for so many floats, from where the GPU copies by itself."""
+    return torch.empty(size, dtype=Float, pin_memory=True)
+
+
 def resident_tensor(x):
     there = isinstance(x, list | tuple) or (isinstance(x, Tensor) and device.on_gpu(x))
     if there or not device.gpu_chosen():  # a list is short, and may hold tensors
@@ -66,7 +71,7 @@ class Copier:
         memory, copied = self._pinned.popleft()
         copied.synchronize()  # of the array before the last, long ago
         if memory.numel() < array.size:
-            memory = torch.empty(array.size, dtype=Float, pin_memory=True)
+            memory = pinned_memory(array.size)
         self._pinned.append((memory, copied))
         pinned = memory[: array.size].view(array.shape)
         pinned.numpy()[...] = array

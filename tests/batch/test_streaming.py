@@ -2,11 +2,18 @@
 
 import numpy as np
 import pytest
+from purity import purely
 
 from paysage import backends as be
 from paysage.batch import HDFtable, InMemoryTable, in_memory_batch
 from paysage.batch import table as table_module
-from paysage.preprocess import Transformation, scale
+from paysage.preprocess import (
+    Transformation,
+    binarize_color,
+    l1_normalize,
+    l2_normalize,
+    scale,
+)
 
 pytestmark = pytest.mark.backend_free
 
@@ -107,6 +114,16 @@ def test_a_file_that_fits_is_read_once(large_gpu, path, data):
     for got in passes(table, 1):
         np.testing.assert_array_equal(got, data / 4)
     table.close()
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [HALF, *map(Transformation, (binarize_color, l1_normalize, l2_normalize))],
+    ids=lambda transform: transform.name,
+)
+def test_minibatches_of_a_table_that_fits_wait_for_nothing(large_gpu, data, transform):
+    table = InMemoryTable(data % 256, 10, transform)
+    assert len(purely(lambda: list(table.iterate()))) == 11
 
 
 @pytest.mark.gpu

@@ -245,6 +245,20 @@ def test_gpu_broken_promises_are_told(on_gpu):
         captured_training(BoltzmannMachine([Broken(4), BernoulliLayer(3)]))
 
 
+@each("name", MODELS)
+def test_an_epoch_waits_for_nothing(gpu_path, monkeypatch, name):
+    """Neither the steps, which are ordinary ones here, nor the loop around them."""
+    epoch, done = fit.SGD._epoch, []
+
+    def pure_epoch(self, run):
+        purely(lambda: epoch(self, run))
+        done.append(run)
+
+    monkeypatch.setattr(fit.SGD, "_epoch", pure_epoch)
+    captured_training(MODELS[name](), capture=False)
+    assert len(done) == 4
+
+
 class Own(BernoulliLayer):
     """It promises nothing."""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,59 +14,21 @@ from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.layers import Layer
 from paysage.likelihood import schedules
-from paysage.likelihood.bennett import bennett_ratio
+from paysage.likelihood.annealing import anneal
+from paysage.likelihood.estimate import Estimate, estimated
 from paysage.likelihood.halves import Halves, base_of, two_halves
-from paysage.likelihood.normalizable import check_normalizable, check_states, checked_finite
+from paysage.likelihood.normalizable import check_normalizable, check_states
 from paysage.likelihood.warning import LikelihoodWarning
 from paysage.math_utils import MeanVarianceArrayCalculator
 from paysage.models import BoltzmannMachine, State
-from paysage.threads import threads_for
 
 Tensor = Any
 
-#: standard errors on either side of an estimate in its interval
-SIGMAS = 3.0
-
-#: nats by which the two directions may differ, or an estimate be rounded, without a warning
-CLOSED = 0.3
+#: nats by which an estimate may be rounded without a warning
+ROUNDED = 0.3
 
 #: relative error of a number in single precision
 ROUNDING = 2.0**-24
-
-
-class Estimate(NamedTuple):
-    """An estimate of the logarithm of the partition function."""
-
-    log_partition: float
-    low: float
-    """three standard errors below, minus infinity where the chains disagree too much"""
-    high: float
-    effective_sample_size: float
-    """number of equally weighted chains that would be worth as much"""
-    increments: np.ndarray
-    """of the log weights, (steps, num_chains)"""
-
-    @property
-    def log_weights(self) -> np.ndarray:
-        """Logarithms of the importance weights of the chains, (num_chains,)."""
-        return self.increments.sum(axis=0)
-
-
-@dataclass(frozen=True)
-class Sandwich:
-    """Estimates from both directions; on average they lie on either side of the truth."""
-
-    lower: Estimate
-    """from independent units to the model: too low on average"""
-    upper: Estimate
-    """from the model to independent units: too high on average, if its start is a sample"""
-    log_partition: float
-    """from both, by Bennett's acceptance ratio between neighbouring temperatures"""
-
-    @property
-    def gap(self) -> float:
-        """Nats between the two estimates."""
-        return self.upper.log_partition - self.lower.log_partition
 
 
 class AIS:
@@ -155,100 +116,26 @@ class AIS:
         for i in self.halves.kept:  # the others are summed out
             check_states(self.model.layers[i], start[i])
 
+    def _anneal(self, start: State, betas: np.ndarray, bar: Any) -> tuple[np.ndarray, float]:
+        check_normalizable(self.model)  # as it is now
+        return anneal(self.halves, start, betas, bar)
+
     def _estimate(self, sign: float, increments: np.ndarray, largest: float) -> Estimate:
         log_base = self.halves.log_partition_of_base()
         rounding = ROUNDING * (math.sqrt(len(increments)) * largest + abs(log_base))
-        found = _estimate(increments, log_base, sign, rounding)
+        found = estimated(increments, log_base, sign, rounding)
         size, number = found.effective_sample_size, increments.shape[1]
         if math.isinf(found.low) or math.isinf(found.high):
             _warn(
                 f"the {number} chains weigh as much as {size:.1f}: take more inverse temperatures"
             )
-        if rounding > CLOSED:
+        if rounding > ROUNDED:
             _warn(f"energies of {largest:.1e} are rounded, log Z by {rounding:.2g} nats or so")
         return found
-
-    def _anneal(self, state: State, betas: np.ndarray, bar: Any) -> tuple[np.ndarray, float]:
-        """Increments of the log weights (steps, B), and the largest of the numbers rounded."""
-        halves = self.halves
-        check_normalizable(self.model)  # as it is now
-        increments = np.empty((len(betas) - 1, state.batch_size()))
-        # infinities are looked for once, at the end
-        with (
-            threads_for(state.batch_size() * self.model.largest_matrix()),
-            np.errstate(all="ignore"),
-        ):
-            inputs = halves.inputs(state, halves.summed)
-            largest = np.abs(halves.log_weight(state, inputs, float(betas[0]))).max()
-            for k in bar(range(len(increments))):
-                now, then = float(betas[k]), float(betas[k + 1])
-                increments[k] = halves.log_weight(state, inputs, then)
-                increments[k] -= halves.log_weight(state, inputs, now)
-                if k + 1 < len(increments):
-                    inputs = halves.sweep(state, inputs, then)
-            largest = max(largest, np.abs(halves.log_weight(state, inputs, float(betas[-1]))).max())
-        return increments, float(largest)
-
-
-def sandwich(
-    model: BoltzmannMachine,
-    samples: State,
-    num_chains: int = 100,
-    betas: Any = 14_500,
-    base: Any = None,
-    verbose: bool = False,
-) -> Sandwich:
-    """Estimate the partition function from both directions (Burda, Grosse & Salakhutdinov 2015).
-
-    Parameters
-    ----------
-    model : BoltzmannMachine
-    samples : State
-        Samples of the model, exact ones or those of long chains; the way back starts there.
-    num_chains, betas, base
-        See ``AIS``.
-    verbose : bool
-        Show progress bars where standard error is a terminal.
-
-    Warns
-    -----
-    LikelihoodWarning
-        If the directions differ by more than 0.3 nats, or few chains outweigh all others.
-    """
-    ais = AIS(model, num_chains, betas, base)
-    ais.check_start(samples)
-    lower, upper = ais.run(verbose), ais.run_back(samples, verbose)
-    ratio = bennett_ratio(lower.increments, -upper.increments[::-1])
-    found = Sandwich(lower, upper, ais.halves.log_partition_of_base() + ratio)
-    if not abs(found.gap) <= CLOSED:
-        warnings.warn(
-            f"the two directions of AIS differ by {found.gap:.2f} nats, more than {CLOSED}: take "
-            "more inverse temperatures, or longer chains for the samples of the way back",
-            LikelihoodWarning,
-            stacklevel=2,
-        )
-    return found
 
 
 def _warn(words: str) -> None:
     warnings.warn(words, LikelihoodWarning, stacklevel=4)
-
-
-def _estimate(increments: np.ndarray, log_base: float, sign: float, rounding: float) -> Estimate:
-    """From log weights whose mean weight is (Z / Z_base) to the power of ``sign``."""
-    log_weights = increments.sum(axis=0)
-    top = checked_finite(float(log_weights.max()))
-    weights = np.exp(log_weights - top)
-    mean, number = float(weights.mean()), len(weights)
-    error = float(weights.std(ddof=1)) / (mean * math.sqrt(number))
-    centre = top + math.log(mean)
-    bounds = sorted(
-        sign * (centre + math.log(factor) if factor > 0 else -math.inf)
-        for factor in (1 - SIGMAS * error, 1 + SIGMAS * error)
-    )
-    size = float(weights.sum() ** 2 / np.square(weights).sum())
-    low, high = log_base + bounds[0] - rounding, log_base + bounds[1] + rounding
-    return Estimate(log_base + sign * centre, low, high, size, increments)
 
 
 def _visible_is_smaller(model: BoltzmannMachine) -> bool:

@@ -162,6 +162,7 @@ def test_base_data_that_never_vary_give_the_right_number(kinds, base):
     assert found.high - found.low < 0.3
 
 
+@pytest.mark.filterwarnings("ignore:the 50 chains weigh")
 def test_base_data_so_far_off_that_floats_round_log_z_away_are_said_to_be():
     model = pair("GB")
     for size in (1e3, 1e6):

@@ -16,6 +16,7 @@ class SpinLayer(layers.Layer):
     """Spins with energy -loc · x, x in {-1, 1}."""
 
     support, values, gradient_needs_field = (-1.0, 1.0), (-1.0, 1.0), False
+    capturable = True  # no hook looks at a number in a tensor: a GPU may record the step
 
     def init_params(self):
         return SpinParams(be.zeros((self.num_units,)))

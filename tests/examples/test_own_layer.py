@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from machines import array
+from purity import purely
 
+from paysage import backends as be
 from paysage import fit, optimizers
 from paysage.batch import in_memory_batch
+from paysage.capturable import is_capturable
+from paysage.fit.step import Step
 from paysage.layers import BernoulliLayer, GaussianLayer, OneHotLayer
 from paysage.layers.layer import LAYER_TYPES
 from paysage.models import BoltzmannMachine, State
@@ -48,6 +52,18 @@ def test_it_runs_from_the_command_line():
 @pytest.mark.backend_free
 def test_it_keeps_every_promise(spins):
     assert "stationarity" in check_layer(spins)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("update", ["markov_chain", "mean_field_iteration"])
+def test_it_can_be_captured(spins, gpu_path, update):
+    model = BoltzmannMachine([spins(5), spins(3), spins(2)])
+    phases = fit.Phases(model, 6, 2, update)
+    step = Step(model, phases, fit.pcd, optimizers.ADAM(0.1))
+    assert is_capturable(model.layers[0])
+    visible = be.float_tensor(two_patterns(10))
+    for call in (lambda function: function(), purely):
+        call(lambda: step(visible))
 
 
 FLIPPED = 0.15

@@ -171,12 +171,21 @@ class Layer(Parametric):
     def _isolated_mean(self) -> Tensor:
         return be.flatten(self.mean(self.zero_field(1)))
 
+    def can_absorb(self) -> bool:
+        """Whether there is a bias ``loc`` that may take a field: not fixed, without constraint."""
+        return "loc" in self.trainable() and "loc" not in self.constraints
+
     def absorb_field_(self, field: Tensor) -> None:
-        """Take a constant field (n,) into the bias ``loc``, if there is one that is not fixed."""
-        if "loc" in self.trainable():
-            loc = self.params.loc
-            loc += field
-            self.enforce_constraints()
+        """Take a constant field (n,) into the bias ``loc``.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such parameter.
+        """
+        self._known(["loc"])
+        loc = self.params.loc
+        loc += field
 
     def check_backend(self, *units: Tensor) -> None:
         """Raise a BackendError unless parameters and units are tensors of the backend in use."""

@@ -14,6 +14,7 @@ from paysage import storage
 from paysage.checks import check_number, check_whole, is_whole
 from paysage.errors import ConfigError, PaysageError, ShapeError, StorageError
 from paysage.layers import Layer, layer_from_config
+from paysage.models import centering
 from paysage.models.gradient import GradientBuilder, ModelGradient
 from paysage.models.graph import Connection, chain, check_graph, check_machine
 from paysage.models.initialize import check_batch, initializer
@@ -317,18 +318,33 @@ mean_square_weight, damping
         """Move the running means of centered layers towards the means of the state.
 
         Each neighbour takes the change of its field into its bias, so that the distribution of
-        the machine stays as it is (Montavon & Müller 2012; Melchior, Fischer & Wiskott 2016).
+        the machine stays as it is (Montavon & Müller 2012; Melchior, Fischer & Wiskott 2016). A
+        layer keeps its offset where a neighbour cannot: its bias is fixed, or has a constraint.
+
+        Parameters
+        ----------
+        state : State
+            Of the positive phase, means or units.
         """
-        for i, layer in enumerate(self.layers):
-            if not layer.center:
-                continue
-            step = layer.offset_rate * (be.mean(state[i], axis=0) - layer.offset)
-            layer.offset += step
-            seen = be.unsqueeze(layer.rescaled(step), axis=0)
-            for j, other in enumerate(self.layers):
-                for link in self.sweeps.links[j]:
-                    if link.neighbour == i:
-                        other.absorb_field_(be.flatten(link.input(seen)))
+        centering.update_offsets(self, state)
+
+    def centered(self, state: State) -> BoltzmannMachine:
+        """A machine of the same distribution whose layers are all centered at the state's means.
+
+        It is a copy. Biases make up for the offsets, fixed ones too; constraints on them are not
+        applied.
+
+        Raises
+        ------
+        ConfigError
+            If a layer has no bias ``loc``.
+        """
+        self.check_state(state)
+        return centering.centered(self, state)
+
+    def uncentered(self) -> BoltzmannMachine:
+        """A machine of the same distribution none of whose layers is centered; as ``centered``."""
+        return centering.uncentered(self)
 
     # copies and files
 

@@ -39,7 +39,8 @@ MAX_THREADS = 4
 #: whoever sets one of these has chosen the number of threads already
 VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
-_limited = False
+#: threads that may share tasks now; zero where the number of a product's threads is not limited
+_sharing = 0
 _here = threading.local()  # .working: in this thread a task runs that may have others beside it
 
 
@@ -62,7 +63,7 @@ def threads_for(multiplications: float) -> Iterator[None]:
     multiplications : float
         Of the largest product: rows times units times units.
     """
-    chosen = _limited or any(name in os.environ for name in VARIABLES)
+    chosen = _sharing or any(name in os.environ for name in VARIABLES)
     if chosen or multiplications >= FEW_MULTIPLICATIONS:
         yield
         return
@@ -85,8 +86,7 @@ def side_by_side(*tasks: Callable[[], Any]) -> list[Any]:
     """
     if len(tasks) < 2 or working():
         return [task() for task in tasks]
-    threads = min(len(tasks), os.cpu_count() or 1, MAX_THREADS) if _limited else 1
-    return _Round(tasks).results(threads - 1)
+    return _Round(tasks).results(max(0, min(len(tasks), _sharing) - 1))
 
 
 def working() -> bool:
@@ -213,16 +213,16 @@ def in_pieces(work: Callable[[slice], Any], size: int, operations: float) -> Non
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    global _limited
+    global _sharing
     torch = sys.modules.get("torch")  # a backend that is not in use is not loaded for this
     before = torch.get_num_threads() if torch else 1
     with _controller().limit(limits=1, user_api="blas"):
-        _limited = True
+        _sharing = min(os.cpu_count() or 1, MAX_THREADS)  # which takes 10 microseconds to know
         try:
             if torch:
                 torch.set_num_threads(1)
             yield
         finally:
-            _limited = False
+            _sharing = 0
             if torch:
                 torch.set_num_threads(before)

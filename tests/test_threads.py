@@ -213,7 +213,7 @@ def test_work_in_pieces_is_the_whole(two_threads, operations):
 
 
 def test_undivided_work_stays_in_its_thread(monkeypatch):
-    monkeypatch.setattr(threads, "_limited", True)
+    monkeypatch.setattr(threads, "_sharing", 2)
     found = []
     with undivided():
         side_by_side(*[lambda: found.append(threading.get_ident())] * 4)

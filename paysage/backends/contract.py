@@ -703,6 +703,16 @@ def units_dot(units: Tensor, matrix: Tensor, out: Tensor | None = None) -> Tenso
     """
 
 
+def write_transposed(matrix: Tensor, out: Tensor, part: slice | None = None) -> Tensor:
+    """Write the transpose of a matrix (m, n) to out (n, m); with `part`, of these of its rows."""
+
+
+def add_outer_(
+    out: Tensor, a: Tensor, b: Tensor, weight: float = 1.0, part: slice | None = None
+) -> Tensor:
+    """In place, out (m, n) += weight a b^T of vectors (m,) and (n,); with `part`, in these rows."""
+
+
 def moment_gap(
     data_a: Tensor,
     data_b: Tensor,

@@ -18,6 +18,12 @@ from paysage.threads import pieces, side_by_side
 Tensor = Any
 Task = Callable[[], Any]
 
+#: sweeps of a step that repay a transposed copy of the weights
+STEPS_WORTH_COPIES = 2
+
+#: multiplications of a matrix product that take as long as transposing one element
+COST_OF_COPY = 15
+
 
 class _Block(NamedTuple):
     """Some rows of a phase, and what is theirs alone."""
@@ -78,6 +84,7 @@ class Phases:
             )
             self._betas = self.negative.beta_sampler
         self._builder = GradientBuilder(model)
+        self._copies = self._room_for_copies()
         self._own_sweeps: dict[tuple[int, int], Sweeps] = {}
         self._positive: dict[int, State] = {}
         self._last_mean: dict[int, Tensor] = {}
@@ -166,10 +173,27 @@ class Phases:
     def _sweeps(self, phase: int, k: int) -> Sweeps:
         """The sweeps of block k of a phase, with memory of their own."""
         if (phase, k) not in self._own_sweeps:
-            self._own_sweeps[phase, k] = Sweeps(self.model.layers, self.model.connections)
+            self._own_sweeps[phase, k] = Sweeps(
+                self.model.layers, self.model.connections, self._copies
+            )
         return self._own_sweeps[phase, k]
 
+    def _room_for_copies(self) -> list[Tensor]:
+        """Memory for transposed weights, where enough products by them follow one another."""
+        if self.mcsteps < STEPS_WORTH_COPIES or be.get_backend().processor == "gpu":
+            return []
+        return [be.zeros(c.weights.shape[::-1]) for c in self.model.connections]
+
+    def _copy_weights(self) -> None:
+        tasks = []
+        for connection, copy in zip(self.model.connections, self._copies, strict=False):
+            matrix = connection.weights.W()
+            for part in pieces(len(matrix), COST_OF_COPY * be.num_elements(matrix)):
+                tasks.append(partial(be.write_transposed, matrix, copy, part))
+        side_by_side(*tasks)
+
     def _run(self, tasks: Sequence[Task]) -> None:
+        self._copy_weights()
         draws = be.separate_draws(len(tasks))
         side_by_side(*(partial(_inside, *pair) for pair in zip(draws, tasks, strict=True)))
 

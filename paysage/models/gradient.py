@@ -80,9 +80,11 @@ class GradientBuilder:
         for c, connection in enumerate(self.model.connections):
             if connection.weights.trainable():
                 ends = (connection.target_index, connection.domain_index)
-                seen = [self.model.layers[i].connected(s[i]) for s in (data, sample) for i in ends]
+                layers = [self.model.layers[i] for i in ends]
+                seen = [self.model.layers[i].rescaled(s[i]) for s in (data, sample) for i in ends]
+                corrections = _centering(*layers, *seen)
                 for part in self._parts(connection, len(data[0]) + len(sample[0])):
-                    yield partial(self._weights, c, seen, part)
+                    yield partial(self._weights, c, seen, corrections, part)
         for i, layer in enumerate(self.model.layers):
             if layer.trainable():
                 yield partial(self._layer, i, layer, data, sample)
@@ -111,7 +113,9 @@ class GradientBuilder:
             leaf -= getattr(means[1], name)
         layer.add_penalty_gradients_(gradient)
 
-    def _weights(self, c: int, seen: list[Tensor], part: slice) -> None:
+    def _weights(
+        self, c: int, seen: list[Tensor], corrections: list[tuple[Tensor, Tensor]], part: slice
+    ) -> None:
         """Some rows of a gradient by weights.
 
         The energy's derivative by W is -r rᵀ, so that of data minus sample is the gap of r rᵀ.
@@ -119,3 +123,23 @@ class GradientBuilder:
         out, scratch = self.result.weights[c].matrix, self._scratch[c]
         data_t, data_d, sample_t, sample_d = seen
         be.moment_gap(data_t, data_d, sample_t, sample_d, out=out, scratch=scratch, part=part)
+        for a, b in corrections:
+            be.add_outer_(out, a, b, -1.0, part)
+
+
+def _centering(
+    target: Layer, domain: Layer, data_t: Tensor, data_d: Tensor, sample_t: Tensor, sample_d: Tensor
+) -> list[tuple[Tensor, Tensor]]:
+    """Outer products by which moments of centered layers differ from those of the units.
+
+    With the gap Δ between sample and data, and running means c and d,
+    Δ⟨(x - c)(y - d)ᵀ⟩ = Δ⟨x yᵀ⟩ - Δ⟨x⟩ dᵀ - c Δ⟨y⟩ᵀ. Zeros of x can be skipped on the right only.
+    """
+    found = []
+    if domain.center:
+        gap = be.mean(sample_t, axis=0) - be.mean(data_t, axis=0)
+        found.append((gap, domain.rescaled(domain.offset)))
+    if target.center:
+        gap = be.mean(sample_d, axis=0) - be.mean(data_d, axis=0)
+        found.append((target.rescaled(target.offset), gap))
+    return found

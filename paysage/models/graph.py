@@ -57,6 +57,8 @@ class Link(NamedTuple):
     connection: Connection
     transposed: bool
     """True where the neighbour is the domain, so that the input is r(neighbour) Wᵀ"""
+    copy: Any = None
+    """Wᵀ in memory of its own, kept up to date by whoever made it: faster than a view"""
 
     @property
     def gain(self) -> float:
@@ -65,7 +67,10 @@ class Link(NamedTuple):
 
     def input(self, seen: Any, out: Any = None) -> Any:
         """What the layer receives: seen (B, neighbour) times the weights, (B, layer)."""
-        result = _product(seen, self.connection.weights.W(trans=self.transposed), out)
+        matrix = (
+            self.connection.weights.W(trans=self.transposed) if self.copy is None else self.copy
+        )
+        result = _product(seen, matrix, out)
         if self.gain != 1.0:
             result *= self.gain
         return result
@@ -159,10 +164,20 @@ def check_machine(model: Any) -> None:
         layer.check_backend()
 
 
-def links_of(num_layers: int, connections: Sequence[Connection]) -> list[list[Link]]:
-    """For each layer the links to its neighbours."""
+def links_of(
+    num_layers: int, connections: Sequence[Connection], copies: Sequence[Any] = ()
+) -> list[list[Link]]:
+    """For each layer the links to its neighbours.
+
+    Parameters
+    ----------
+    num_layers : int
+    connections : sequence of Connection
+    copies : sequence of tensors, optional
+        Transposed weights of each connection; see ``Link.copy``.
+    """
     links: list[list[Link]] = [[] for _ in range(num_layers)]
-    for c in connections:
-        links[c.target_index].append(Link(c.domain_index, c, True))
+    for c, copy in zip(connections, copies or [None] * len(connections), strict=True):
+        links[c.target_index].append(Link(c.domain_index, c, True, copy))
         links[c.domain_index].append(Link(c.target_index, c, False))
     return links

@@ -45,11 +45,18 @@ class Sweeps:
     ----------
     layers : sequence of Layer
     connections : sequence of Connection
+    copies : sequence of tensors, optional
+        Transposed weights of each connection, kept up to date by the caller.
     """
 
-    def __init__(self, layers: Sequence[Layer], connections: Sequence[Connection]) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        connections: Sequence[Connection],
+        copies: Sequence[Tensor] = (),
+    ) -> None:
         self.layers = layers
-        self.links = links_of(len(layers), connections)
+        self.links = links_of(len(layers), connections, copies)
         self.order = [*range(1, len(layers), 2), *range(0, len(layers), 2)]
         self._scratch: dict[tuple[int, int, int], Tensor] = {}
 
@@ -68,10 +75,13 @@ class Sweeps:
         """
         total = None
         for link in self.links[i] if links is None else links:
-            seen = self.layers[link.neighbour].connected(state[link.neighbour])
+            neighbour, units = self.layers[link.neighbour], state[link.neighbour]
             # the first input is written to slot 0, which then gathers the others
-            buffer = self._buffer(i, int(be.shape(seen)[0]), 0 if total is None else 1)
-            part = link.input(seen, out=buffer)
+            buffer = self._buffer(i, len(units), 0 if total is None else 1)
+            part = link.input(neighbour.rescaled(units), out=buffer)
+            if neighbour.center:
+                # subtracted from the product, not from the units, whose zeros can then be skipped
+                part -= link.input(be.unsqueeze(neighbour.rescaled(neighbour.offset), axis=0))
             if total is None:
                 total = part
             else:

@@ -121,3 +121,32 @@ def test_a_part_leaves_the_other_rows_alone():
 def test_moment_gap_of_sparse_units_checks_shapes():
     with pytest.raises(ShapeError, match="moment_gap"):
         be.moment_gap(be.zeros((4, 3)), be.zeros((5, 2)), be.zeros((4, 3)), be.zeros((4, 2)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (9, 5), (8, 300), (83, 17)])
+def test_write_transposed(shape):
+    matrix = be.float_tensor(np.random.default_rng(5).normal(size=shape))
+    out = be.ones(shape[::-1]) * np.nan
+    assert be.write_transposed(matrix, out) is out
+    assert np.array_equal(arr(out), arr(matrix).T)
+    parts = be.ones(shape[::-1]) * np.nan
+    for part in (slice(0, shape[0] // 2), slice(shape[0] // 2, shape[0])):
+        be.write_transposed(matrix, parts, part)
+    assert np.array_equal(arr(parts), arr(matrix).T)
+    with pytest.raises(ShapeError, match="write_transposed"):
+        be.write_transposed(matrix, be.zeros((shape[1], shape[0] + 1)))
+
+
+@pytest.mark.parametrize("views", [False, True])
+def test_add_outer(views):
+    rng = np.random.default_rng(6)
+    a, b, start = rng.normal(size=9), rng.normal(size=5), rng.normal(size=(9, 5))
+    wanted = start - 0.5 * np.outer(a, b)
+    for parts in ([None], [slice(0, 4), slice(4, 9)]):
+        out = be.float_tensor(start.T.copy()) if views else be.float_tensor(start)
+        out = be.transpose(out) if views else out
+        for part in parts:
+            be.add_outer_(out, be.float_tensor(a), be.float_tensor(b), -0.5, part)
+        np.testing.assert_allclose(arr(out), wanted, atol=8 * EPS)
+    with pytest.raises(ShapeError, match="add_outer_"):
+        be.add_outer_(out, be.zeros(5), be.zeros(9))

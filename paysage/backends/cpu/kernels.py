@@ -413,6 +413,19 @@ def accumulate(a, weight, b):
 
 
 @_jit
+def _add_row(out, factor, row):
+    for j in range(out.size):
+        out[j] += factor * row[j]
+
+
+@_jit
+def add_outer(out, a, b, weight):
+    """In place, out += weight * a b^T: (m, n), (m,), (n,)."""
+    for i in range(a.size):
+        _add_row(out[i], weight * a[i], b)
+
+
+@_jit
 def descent_step(param, grad, lr):
     """In place, param -= lr * grad."""
     for i in range(param.size):

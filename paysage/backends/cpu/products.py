@@ -61,6 +61,32 @@ def skipped_moments(a: Array, b: Array, part: slice, weight: float, add: bool, o
     return zero_skipping.moments(a, b, part.start, part.stop, np.float32(weight), add, out, most)
 
 
+def write_transposed(matrix: Array, out: Array, part: slice | None) -> None:
+    """Rows `part` of a matrix (m, n) become columns of out (n, m)."""
+    if out.shape != matrix.shape[::-1]:
+        raise ShapeError(f"write_transposed got out {out.shape} for a matrix {matrix.shape}")
+    rows = part or slice(0, len(matrix))
+    if not _readable(matrix) or not _readable(out):
+        out[:, rows] = matrix[rows].T
+        return
+    from paysage.backends.cpu import zero_skipping
+
+    zero_skipping.write_transposed(matrix, rows.start, rows.stop, out)
+
+
+def add_outer(out: Array, a: Array, b: Array, weight: float, part: slice | None) -> None:
+    """Rows `part` of out (m, n) += weight a b^T, without a matrix beside it where that can be."""
+    if out.shape != (len(a), len(b)):
+        raise ShapeError(f"add_outer_ got vectors {a.shape} and {b.shape} for out {out.shape}")
+    rows = part or slice(0, len(a))
+    if not all(map(_readable, (out, a, b))):
+        out[rows] += weight * np.outer(a[rows], b)
+        return
+    from paysage.backends.cpu import kernels
+
+    kernels.add_outer(out[rows], a[rows], b, np.float32(weight))
+
+
 def check_moments(data_a: Any, data_b: Any, model_a: Any, model_b: Any) -> None:
     """Refuse batches that have no common moments."""
     for a, b in ((data_a, data_b), (model_a, model_b)):

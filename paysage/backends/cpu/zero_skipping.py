@@ -115,6 +115,12 @@ def _gather(matrix, first, tile):
 
 
 @_jit
+def write_transposed(matrix, first, last, out):
+    """Write rows first to last of a matrix (m, n) to columns of out (n, m)."""
+    _gather(matrix, first, out[:, first:last])
+
+
+@_jit
 def product_transposed(x, matrix, out, most):
     """The same for out = x matrix^T, (B, m), (n, m) -> (B, n), with few columns at a time."""
     rows, width = x.shape

@@ -36,6 +36,16 @@ def units_dot(units, matrix, out=None):
     return out if products.skipped_dot(units, matrix, out) else dot(units, matrix, out)
 
 
+def write_transposed(matrix, out, part=None):
+    products.write_transposed(matrix, out, part)
+    return out
+
+
+def add_outer_(out, a, b, weight=1.0, part=None):
+    products.add_outer(out, a, b, weight, part)
+    return out
+
+
 def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=None):
     return cpu.moment_gap(data_a, data_b, model_a, model_b, out, scratch, part)
 

@@ -81,6 +81,24 @@ def units_dot(units, matrix, out=None):
     return out
 
 
+def write_transposed(matrix, out, part=None):
+    if on_gpu(out):
+        rows = part or slice(0, len(matrix))
+        out[:, rows] = matrix[rows].t()
+    else:
+        products.write_transposed(_array(matrix), _array(out), part)
+    return out
+
+
+def add_outer_(out, a, b, weight=1.0, part=None):
+    if on_gpu(out):
+        rows = part or slice(0, len(a))
+        out[rows].addr_(a[rows], b, alpha=weight)
+    else:
+        products.add_outer(_array(out), _array(a), _array(b), weight, part)
+    return out
+
+
 def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=None):
     # The product accumulates into its output: there is no need for `scratch`.
     products.check_moments(data_a, data_b, model_a, model_b)

@@ -56,6 +56,8 @@ class PurePython(TorchFunctionMode):
             raise Impure(f"{name} of {args!r}")
         if name in ("__getitem__", "__setitem__") and _has_host_index(args[1]):
             raise Impure(f"the index {args[1]!r} is copied from the host")
+        if name == "__setitem__" and _has_tensor(args[1]) and not _has_tensor(args[2]):
+            raise Impure(f"the number {args[2]!r} is copied from the host to where an index says")
         return func(*args, **(kwargs or {}))
 
 
@@ -76,6 +78,11 @@ class PureOperations(TorchDispatchMode):
 def _has_host_index(index):
     parts = index if isinstance(index, tuple) else (index,)
     return any(isinstance(part, list | np.ndarray) for part in parts)
+
+
+def _has_tensor(index):
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, torch.Tensor) for part in parts)
 
 
 def _from_host(*args):

@@ -138,7 +138,7 @@ def test_a_step_mixes_no_devices(apart, name, method, rule, update):
 
 
 def test_what_is_impure_is_seen(gpu_path):
-    x = be.ones((3,))
+    x, order = be.ones((3,)), be.long_tensor([2, 0])
     for impure in (
         lambda: float(x[0]),
         lambda: 1 if x[0] > 0 else 2,
@@ -151,6 +151,7 @@ def test_what_is_impure_is_seen(gpu_path):
         lambda: constraints.zero_mask(x, np.ones(3)),
         lambda: be.is_finite_all(x),
         lambda: x[[0, 1]],
+        lambda: x.__setitem__(order, 1.0),
         lambda: x[x > 0],
     ):
         with pytest.raises(Impure):

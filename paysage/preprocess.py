@@ -56,6 +56,21 @@ binarize_color.domain = (0, 255)  # type: ignore[attr-defined]
 
 
 @register
+def sample_color(tensor: Tensor) -> Tensor:
+    """Grey values from 0 to 255 to draws of 0 and 1, one with probability x / 255.
+
+    Each minibatch is drawn anew whenever it is read: an image is another one in each epoch
+    (Salakhutdinov & Murray 2008). Draws are those of the backend's one seed.
+    """
+    if not be.is_tensor(tensor):
+        tensor = be.from_numpy_array(np.asarray(tensor))
+    return be.rand_bernoulli(tensor, 255.0)
+
+
+sample_color.domain = (0, 255)  # type: ignore[attr-defined]
+
+
+@register
 def l1_normalize(tensor: Tensor) -> Tensor:
     """Scale each row so that its absolute values sum to one; a row of zeros stays."""
     tensor = be.float_tensor(tensor)
@@ -178,10 +193,10 @@ class Transformation:
             When grey values seem to have been scaled to [0, 1] before they are binarized.
         """
         highest = self.check_values(be.to_numpy_array(tensor), first_row)
-        if self.function is binarize_color and 0 < highest <= 1:
+        if self.function in (binarize_color, sample_color) and 0 < highest <= 1:
             warnings.warn(
-                f"binarize_color got no value above {highest:g}, all of which become 0; it expects "
-                "grey values from 0 to 255. Are the data scaled already?",
+                f"{self.name} got no value above {highest:g}, almost all of which become 0; it "
+                "expects grey values from 0 to 255. Are the data scaled already?",
                 UserWarning,
                 stacklevel=_levels_to_caller(),
             )

@@ -174,6 +174,48 @@ class Step(Schedule):
         setattr(self, level, _number(self, "value", value))
 
 
+class Trapezoid(Schedule):
+    """A rise to `initial`, a plateau, and a straight line down to zero.
+
+    `initial` times (t+1)/(warm_up+1) while it rises, and times (steps - t)/decay while it falls:
+    the last of the steps has 1/decay of the plateau's value, and from t = steps on it is zero.
+
+    Parameters
+    ----------
+    initial : float
+        The value of the plateau.
+    steps : int
+        How many values there are before zero, such as the number of epochs.
+    warm_up : int
+        How many of them rise.
+    decay : int, optional
+        How many of them fall, beginning at the plateau's height; by default half of them.
+    """
+
+    fields = ("initial", "steps", "warm_up", "decay")
+
+    def __init__(
+        self, initial: float = 1.0, steps: int = 1, warm_up: int = 0, decay: int | None = None
+    ) -> None:
+        super().__init__(initial)
+        self.steps = _count(self, "steps", steps)
+        self.warm_up = _count(self, "warm_up", warm_up)
+        self.decay = self.steps // 2 if decay is None else _count(self, "decay", decay)
+        if self.warm_up + self.decay > self.steps:
+            raise ConfigError(
+                f"Trapezoid has {self.steps} steps: {self.warm_up} that rise and {self.decay} that "
+                "fall do not fit"
+            )
+
+    def shape(self, time: int) -> float:
+        """The value at a time, divided by that of the plateau."""
+        if time >= self.steps:
+            return 0.0
+        if time < self.warm_up:
+            return (time + 1) / (self.warm_up + 1)
+        return min(1.0, (self.steps - time) / max(1, self.decay))
+
+
 class _Decay(Schedule):
     """A decay from `initial` towards zero, the faster the larger the coefficient (0: constant)."""
 
@@ -223,6 +265,7 @@ class PowerLawDecay(_Decay):
 constant = Constant
 linear = Linear
 step = Step
+trapezoid = Trapezoid
 exponential_decay = ExponentialDecay
 power_law_decay = PowerLawDecay
 

@@ -8,6 +8,7 @@ import pytest
 
 from paysage import backends as be
 from paysage import preprocess as pre
+from paysage.batch import in_memory_batch
 from paysage.errors import ConfigError, DataError
 
 TABLE = np.array([[0.0, 3.0, -4.0], [0.0, 0.0, 0.0], [1.0, 1.0, 2.0]])
@@ -45,6 +46,35 @@ def test_binarize_color_rounds_every_grey_value(dtype):
 def test_binarize_color_between_grey_values():
     tensor = be.float_tensor([[127.4, 127.5, 127.6]])
     np.testing.assert_array_equal(be.to_numpy_array(pre.binarize_color(tensor)), [[0, 1, 1]])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "float64"])
+def test_sample_color_draws_anew_with_the_grey_value(dtype):
+    grey = np.tile(np.arange(0, 256, 51), (20_000, 1))
+    transformation = pre.Transformation(pre.sample_color)
+    tensor = be.from_numpy_array(grey.astype(dtype))
+    draws = [computed(transformation, tensor) for _ in range(2)]
+    p = grey[0] / 255
+    for drawn in draws:
+        assert drawn.dtype == np.float32
+        assert set(np.unique(drawn)) == {0.0, 1.0}
+        # five standard errors; black and white are certain
+        assert np.all(np.abs(drawn.mean(axis=0) - p) <= 5 * np.sqrt(p * (1 - p) / len(grey)))
+    both = (draws[0] * draws[1]).mean(axis=0)
+    assert np.all(np.abs(both - p**2) <= 5 * np.sqrt(p**2 * (1 - p**2) / len(grey)))
+
+
+def test_sample_color_depends_on_the_seed_alone():
+    grey = np.full((50, 7), 100, np.uint8)
+    draws = []
+    for _ in range(2):
+        be.set_seed(4)
+        given = in_memory_batch(grey, 20, transform=pre.Transformation(pre.sample_color))
+        draws.append([be.to_numpy_array(x) for _ in range(2) for x in given.iterate("train")])
+    assert len(draws[0]) == 6
+    for first, second in zip(*draws, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(draws[0][0], draws[0][3])  # the first minibatch, an epoch later
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -148,6 +178,7 @@ def grey():
 def test_good_tables_pass_without_a_word(grey):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        pre.Transformation(pre.sample_color).check(be.float_tensor(grey))
         pre.Transformation(pre.binarize_color).check(be.float_tensor(grey))
         pre.Transformation(pre.binarize_color).check(grey.astype(np.uint8))
         pre.Transformation(pre.binarize_color).check(np.zeros((4, 3)))

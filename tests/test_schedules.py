@@ -16,6 +16,9 @@ CASES = [
     (schedules.Linear(1.0, -0.5, 0.0, 2.0), lambda t: min(2.0, 1.0 + 0.5 * t)),
     (schedules.Linear(1.0, 1.0, None, None), lambda t: 1.0 - t),
     (schedules.Step(0.5, 0.1, 3), lambda t: 0.5 if t < 3 else 0.1),
+    (schedules.Trapezoid(0.6, 6), lambda t: 0.6 * [1, 1, 1, 1, 2 / 3, 1 / 3, 0, 0][t]),
+    (schedules.Trapezoid(1.0, 5, 2, 2), lambda t: [1 / 3, 2 / 3, 1, 1, 0.5, 0, 0, 0][t]),
+    (schedules.Trapezoid(0.5, 3, 0, 0), lambda t: 0.5 if t < 3 else 0.0),
     (schedules.ExponentialDecay(2.0, 0.3), lambda t: 2.0 * math.exp(-0.3 * t)),
     (schedules.PowerLawDecay(0.001, 0.1), lambda t: 0.001 / (1 + 0.1 * t)),
 ]
@@ -128,6 +131,8 @@ def test_annealing_reaches_zero_on_the_last_of_its_steps():
         (lambda: schedules.Step(1.0, 0.0, -1), "whole number"),
         (lambda: schedules.ExponentialDecay(1.0, -0.1), "zero or more"),
         (lambda: schedules.PowerLawDecay(1.0, -0.1), "zero or more"),
+        (lambda: schedules.Trapezoid(1.0, 4, 3, 2), "do not fit"),
+        (lambda: schedules.Trapezoid(1.0, 4.5), "whole number"),
         (lambda: schedules.from_config({"name": "Konstant"}), "did you mean 'Constant'"),
         (lambda: schedules.from_config({"initial": 1.0}), "has a 'name'"),
         (lambda: schedules.from_config({"name": "Constant", "delta": 1.0}), "delta"),

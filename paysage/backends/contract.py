@@ -625,6 +625,10 @@ def randn_like(x: Tensor) -> Tensor:
     """Float tensor of standard normal numbers, in the shape of x."""
 
 
+def rand_bernoulli(x: Tensor, top: float = 1.0) -> Tensor:
+    """Float zeros and ones in the shape of x, ones with the probabilities x / top, in one pass."""
+
+
 def rand_int(a: int, b: int, shape: Shape) -> Tensor:
     """Long tensor of integers drawn uniformly from a, ..., b - 1."""
 

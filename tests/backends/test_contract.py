@@ -10,7 +10,7 @@ from paysage.errors import BackendError
 
 # What scripts written for earlier versions use, name by name.
 SURFACE = """
-set_seed rand rand_like randn randn_like rand_int rand_samples shuffle_ rand_softmax
+set_seed rand rand_like rand_bernoulli randn randn_like rand_int rand_samples shuffle_ rand_softmax
 rand_softmax_units float_scalar float_tensor long_tensor cast_float cast_long to_numpy_array
 from_numpy_array copy_tensor is_tensor shape ndim dtype num_elements zeros zeros_like ones
 ones_like identity diagonal_matrix diag fill_diagonal_ trange stack hstack vstack repeat broadcast

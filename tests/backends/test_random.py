@@ -24,6 +24,7 @@ def draw_all():
         be.randn(5),
         be.rand_like(x),
         be.randn_like(x),
+        be.rand_bernoulli(x, 11.0),
         be.rand_int(0, 100, (3, 2)),
         be.rand_samples(x, 4),
         be.shuffle_(be.copy_tensor(x)),
@@ -72,6 +73,24 @@ def test_comparison_gives_a_mask():
     x[mask] = -1.0
     assert arr(x == -1).sum() == arr(mask).sum()
     assert abs(arr(mask).mean() - 0.15) < SIGMAS * np.sqrt(0.15 * 0.85 / 90_000)
+
+
+@pytest.mark.parametrize("size", [1, 5, 4097, 100_001])
+def test_rand_bernoulli_compares_a_uniform_number_with_its_argument(size):
+    x = np.random.default_rng(2).uniform(0, 3, size).astype(np.float32)
+    be.set_seed(3)
+    be.rand(1)  # so that the first element is half of a word
+    state = be.get_random_state()
+    draws = arr(be.rand_bernoulli(be.float_tensor(x), 3.0))
+    after = arr(be.rand(1))
+    be.set_random_state(state)
+    assert np.array_equal(draws, 3 * arr(be.rand(size)) < x)
+    assert np.array_equal(after, arr(be.rand(1)))
+
+
+def test_rand_bernoulli_is_certain_at_its_ends():
+    x = be.float_tensor(np.tile([0.0, 255.0], (100_000, 1)))
+    assert np.array_equal(arr(be.rand_bernoulli(x, 255.0)), np.tile([0, 1], (100_000, 1)))
 
 
 def test_one_seed_gives_one_sequence():

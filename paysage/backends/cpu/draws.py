@@ -8,6 +8,16 @@ from paysage.backends.cpu.stream import Stream
 from paysage.errors import ConfigError, ShapeError
 
 
+def below(stream: Stream, x: np.ndarray, top: float) -> np.ndarray:
+    """Zeros, and ones where a uniform number times `top` is below x; float32, in the shape of x."""
+    from paysage.backends.cpu import kernels
+
+    out = np.empty(x.shape, np.float32)
+    limits = np.ascontiguousarray(x, np.float32).reshape(-1)
+    kernels.fill_below(*stream.take(out.size), limits, np.float32(top), out.reshape(-1))
+    return out
+
+
 def integers(stream: Stream, a: int, b: int, shape: Any) -> np.ndarray:
     """Integers from a, ..., b - 1, int64."""
     check_range(a, b)

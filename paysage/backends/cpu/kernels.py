@@ -169,6 +169,26 @@ def fill_uniform(key, counter, out):
 
 
 @_jit
+def _are_below(bits, limits, top, out):
+    for i in range(out.size):
+        out[i] = ONE if top * _unit(bits[i]) < limits[i] else ZERO
+
+
+@_jit
+def fill_below(key, counter, limits, top, out):
+    """Write ones where those uniforms times top are below the limits, zeros elsewhere."""
+    words = np.empty(BLOCK // 2 + 1, np.uint64)
+    bits = words.view(np.uint32)
+    for low in range(0, out.size, BLOCK):
+        size = min(BLOCK, out.size - low)
+        index = counter + np.uint64(low)
+        odd = np.int64(index & LOWEST_BIT)
+        fill_words(key, index >> LOWEST_BIT, words[: (size + odd + 1) // 2])
+        part = slice(low, low + size)
+        _are_below(bits[odd : odd + size], limits[part], top, out[part])
+
+
+@_jit
 def fill_normal(key, counter, out):
     """Write elements number counter, counter + 1, ... of the stream, as standard normals."""
     words = np.empty(BLOCK // 2 + 1, np.uint64)

@@ -43,6 +43,10 @@ def randn_like(x):
     return stream.normal(x.shape)
 
 
+def rand_bernoulli(x, top=1.0):
+    return draws.below(stream, x, top)
+
+
 def rand_int(a, b, shape):
     return draws.integers(stream, a, b, shape)
 

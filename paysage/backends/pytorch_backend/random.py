@@ -87,6 +87,12 @@ def randn_like(x):
     return _normal(x.shape, x.device)
 
 
+def rand_bernoulli(x, top=1.0):
+    if not device.on_gpu(x):
+        return torch.from_numpy(draws.below(stream, x.detach().numpy(), top))
+    return torch.lt(_uniform(x.shape, x.device).mul_(top), x).to(Float)
+
+
 def rand_int(a, b, shape):
     if not device.gpu_chosen():
         return torch.from_numpy(draws.integers(stream, a, b, lengths(shape)))

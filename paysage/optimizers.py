@@ -37,6 +37,20 @@ def _tolerance(value: Any) -> float:
     return float(value)
 
 
+def _positive(name: str, value: Any) -> float:
+    if not check_number(name, value) > 0:
+        raise ConfigError(f"{name} must be more than zero, got {value!r}")
+    return float(value)
+
+
+def _clipped(grads: list[Tensor], max_norm: float) -> list[Tensor]:
+    """The tensors, scaled so that the norm of all together is no greater."""
+    # nothing here waits for the GPU: the step may be captured
+    norm = be.sqrt(sum(be.tsum(be.square(grad)) for grad in grads))
+    scale = max_norm / be.clip(norm, max_norm)
+    return [scale * grad for grad in grads]
+
+
 class Optimizer(Capturable):
     """Base of the rules: the learning rate, and one set of slots a parameter.
 
@@ -49,6 +63,9 @@ class Optimizer(Capturable):
         Learning rate of each training or epoch; constant at 0.001 by default.
     tolerance : float
         Training stops after an epoch in which no parameter moved by more than this.
+    max_norm : float, optional
+        A gradient with a greater Euclidean norm, over all parameters that are not fixed, is scaled
+        down to it (Pascanu, Mikolov & Bengio 2013).
     """
 
     #: whether a step of some elements takes nothing but these: rows are then shared by threads
@@ -62,7 +79,9 @@ class Optimizer(Capturable):
         for promise in ("elementwise", "takes_lists"):
             setattr(cls, promise, vars(cls).get(promise, False))
 
-    def __init__(self, stepsize: Any = None, tolerance: float = 1e-7) -> None:
+    def __init__(
+        self, stepsize: Any = None, tolerance: float = 1e-7, max_norm: float | None = None
+    ) -> None:
         if stepsize is None:
             stepsize = schedules.Constant(initial=0.001)
         elif isinstance(stepsize, Real):
@@ -72,6 +91,7 @@ class Optimizer(Capturable):
         check_number("the stepsize", stepsize.value_at(stepsize.time))
         self.stepsize = stepsize.copy()  # two optimizers may be given the same schedule
         self.tolerance = _tolerance(tolerance)
+        self.max_norm = None if max_norm is None else _positive("max_norm", max_norm)
         self.lr: float | None = None
         self.updates = 0
         #: what ``_numbers`` gave for this update, or 0-dimensional tensors that hold it
@@ -129,11 +149,14 @@ class Optimizer(Capturable):
         # the weights, which take longest, first
         owners = [*(c.weights for c in model.connections), *model.layers]
         parts = [*gradient.weights, *gradient.layers]
-        moved: list[list[Tensor]] = []
-        for i, (owner, part) in enumerate(zip(owners, parts, strict=True)):
-            for name in owner.trainable():
-                param, grad = getattr(owner.params, name), getattr(part, name)
-                moved.append([param, grad, *self._slots_of((i, name), grad)])
+        keys = [(i, name) for i, owner in enumerate(owners) for name in owner.trainable()]
+        grads = [getattr(parts[i], name) for i, name in keys]
+        if keys and self.max_norm is not None:
+            grads = _clipped(grads, self.max_norm)
+        moved = [
+            [getattr(owners[key[0]].params, key[1]), grad, *self._slots_of(key, grad)]
+            for key, grad in zip(keys, grads, strict=True)
+        ]
         if moved and self.takes_lists and be.get_backend().processor == "gpu":
             self._step(*map(list, zip(*moved, strict=True)))
         else:
@@ -183,7 +206,7 @@ class Momentum(Optimizer):
 
     Parameters
     ----------
-    stepsize, tolerance
+    stepsize, tolerance, max_norm
         See ``Optimizer``.
     momentum : float
         μ, at least 0 and below 1.
@@ -194,9 +217,13 @@ class Momentum(Optimizer):
     takes_lists = True
 
     def __init__(
-        self, stepsize: Any = None, momentum: float = 0.9, tolerance: float = 1e-7
+        self,
+        stepsize: Any = None,
+        momentum: float = 0.9,
+        tolerance: float = 1e-7,
+        max_norm: float | None = None,
     ) -> None:
-        super().__init__(stepsize, tolerance)
+        super().__init__(stepsize, tolerance, max_norm)
         self.momentum = _fraction("momentum", momentum)
 
     def _start(self, grad: Tensor) -> list[Tensor]:
@@ -211,7 +238,7 @@ class RMSProp(Optimizer):
 
     Parameters
     ----------
-    stepsize, tolerance
+    stepsize, tolerance, max_norm
         See ``Optimizer``.
     mean_square_weight : float
         β, at least 0 and below 1.
@@ -222,9 +249,13 @@ class RMSProp(Optimizer):
     takes_lists = True
 
     def __init__(
-        self, stepsize: Any = None, mean_square_weight: float = 0.9, tolerance: float = 1e-7
+        self,
+        stepsize: Any = None,
+        mean_square_weight: float = 0.9,
+        tolerance: float = 1e-7,
+        max_norm: float | None = None,
     ) -> None:
-        super().__init__(stepsize, tolerance)
+        super().__init__(stepsize, tolerance, max_norm)
         self.mean_square_weight = _fraction("mean_square_weight", mean_square_weight)
 
     def _start(self, grad: Tensor) -> list[Tensor]:
@@ -244,7 +275,7 @@ class ADAM(Optimizer):
 
     Parameters
     ----------
-    stepsize, tolerance
+    stepsize, tolerance, max_norm
         See ``Optimizer``.
     mean_weight, mean_square_weight : float
         β1 and β2, at least 0 and below 1.
@@ -264,8 +295,9 @@ class ADAM(Optimizer):
         mean_square_weight: float = 0.999,
         tolerance: float = 1e-7,
         bias_correction: bool = False,
+        max_norm: float | None = None,
     ) -> None:
-        super().__init__(stepsize, tolerance)
+        super().__init__(stepsize, tolerance, max_norm)
         self.mean_weight = _fraction("mean_weight", mean_weight)
         self.mean_square_weight = _fraction("mean_square_weight", mean_square_weight)
         self.bias_correction = bool(bias_correction)

@@ -129,6 +129,39 @@ def test_rule(name):
 
 
 @pytest.mark.parametrize("name", RULES)
+def test_gradients_are_clipped_to_their_norm(name):
+    """The same steps are made of gradients that were scaled by hand, some of them not at all."""
+    model, twin = pair("GB"), pair("GB")
+    for each in (model, twin):
+        each.layers[1].set_fixed_params(["loc"])
+    make, _ = RULES[name]
+    clipping, plain = make(0.05), make(0.05)
+    clipping.max_norm, scales = 10.0, []
+    for gradient, other in zip(gradients(model), gradients(twin), strict=True):
+        moving = [*gradient.layers[0], *gradient.weights[0]]
+        scale = min(1.0, 10.0 / np.sqrt(sum(np.square(array(g)).sum() for g in moving)))
+        scales.append(scale)
+        for leaf in other.leaves():
+            leaf *= scale
+        before = [array(g) for g in gradient.leaves()]
+        clipping.update(model, gradient)
+        plain.update(twin, other)
+        for g, w in zip(gradient.leaves(), before, strict=True):
+            np.testing.assert_array_equal(array(g), w)
+    assert min(scales) < 0.9 and max(scales) == 1.0
+    for (label, found), (_, wanted) in zip(flat(model), flat(twin), strict=True):
+        np.testing.assert_allclose(array(found), array(wanted), rtol=1e-5, atol=1e-5, err_msg=label)
+
+
+def test_norms_to_clip_to_are_positive():
+    for bad in (0.0, -1.0, "much", np.nan):
+        with pytest.raises(ConfigError, match="max_norm"):
+            optimizers.ADAM(0.1, max_norm=bad)
+    for rule in (optimizers.Gradient, optimizers.Momentum, optimizers.RMSProp, optimizers.ADAM):
+        assert rule(0.1, max_norm=2).copy().max_norm == 2.0
+
+
+@pytest.mark.parametrize("name", RULES)
 def test_the_learning_rate_is_the_value_of_the_epoch(name):
     model = pair("GB")
     make, formula = RULES[name]

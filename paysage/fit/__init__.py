@@ -1,6 +1,7 @@
 """Training: the methods, the training step, and the loops around it."""
 
 from paysage.fit.layerwise import LayerwisePretrain
+from paysage.fit.mean_field import MeanField
 from paysage.fit.methods import cd, contrastive_divergence, pcd, persistent_contrastive_divergence
 from paysage.fit.phases import Phases
 from paysage.fit.sgd import SGD, StochasticGradientDescent
@@ -10,6 +11,7 @@ __all__ = [
     "SGD",
     "TAP",
     "LayerwisePretrain",
+    "MeanField",
     "Phases",
     "StochasticGradientDescent",
     "cd",

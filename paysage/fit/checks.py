@@ -9,6 +9,7 @@ from paysage import backends as be
 from paysage import schedules
 from paysage.checks import check_whole
 from paysage.errors import ConfigError, DataError, DivergenceError, ShapeError
+from paysage.fit.mean_field import MeanField
 from paysage.fit.methods import contrastive_divergence
 from paysage.fit.tap import TAP
 from paysage.models import BoltzmannMachine
@@ -49,6 +50,14 @@ def check_sampler(sampler: Any, model: BoltzmannMachine, method: Any) -> int:
     state = sampler.get_state()
     model.check_state(state)
     return check_whole("the number of chains", state.batch_size(), 1)
+
+
+def check_positive_phase(positive_phase: Any) -> None:
+    """Raise a ConfigError unless there are mean fields, or nothing."""
+    if positive_phase is not None and not isinstance(positive_phase, MeanField):
+        raise ConfigError(
+            f"positive_phase takes fit.MeanField() or None for units, got {positive_phase!r}"
+        )
 
 
 def check_lr_period(lr_period: str | None, optimizer: Optimizer) -> bool:

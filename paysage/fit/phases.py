@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from paysage import backends as be
 from paysage.errors import ConfigError
+from paysage.fit.mean_field import MeanField
 from paysage.models import BoltzmannMachine, ModelGradient, State
 from paysage.models.gradient import GradientBuilder
 from paysage.models.sweep import Sweeps, update_hook
@@ -57,6 +58,8 @@ class Phases:
     sampler : Chains, optional
         Chains of the model that have a state and are the negative phase in the place of
         ``num_chains`` driven ones; they move by their own ``update_state``.
+    positive_phase : MeanField, optional
+        Means that settle, in the place of ``mcsteps`` sweeps of the positive phase.
     """
 
     def __init__(
@@ -67,8 +70,10 @@ class Phases:
         update_method: str = "markov_chain",
         beta_std: float = 0.6,
         sampler: Chains | None = None,
+        positive_phase: MeanField | None = None,
     ) -> None:
         self.model = model
+        self.mean_field = positive_phase
         self.mcsteps = mcsteps
         self._hook = update_hook(update_method)
         self.negative: Any = sampler
@@ -117,7 +122,8 @@ class Phases:
     def layers_at_means(self) -> range:
         """Layers that the positive state holds at conditional means, not as drawn."""
         layers = len(self.model.layers)
-        return range(1 if self._hook == "mean" else layers - 1, layers)
+        all_of_them = self._hook == "mean" or self.mean_field is not None
+        return range(1 if all_of_them else layers - 1, layers)
 
     def negative_state(self) -> State:
         """Move the chains on; the last layer at its mean, the others as drawn.
@@ -210,7 +216,9 @@ class Phases:
         state, last = block.state, len(block.state) - 1
         state[0] = visible[block.part]
         # of two layers the second is about to be replaced: nothing to draw before
-        if last > 1:
+        if last > 1 and self.mean_field is not None:
+            self.mean_field.settle(block.sweeps, state)
+        elif last > 1:
             block.sweeps.pass_up(state)
             block.sweeps.run(self.mcsteps, state, self._hook, clamped=(0,))
         block.sweeps.update(state, last, "mean")

@@ -11,14 +11,17 @@ import numpy as np
 from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError, DivergenceError
+from paysage.fit.averaging import ParameterMean, first_averaged
 from paysage.fit.checks import (
     check_data,
     check_finite,
     check_lr_period,
     check_model_and_batch,
+    check_positive_phase,
     check_sampler,
     check_tools,
 )
+from paysage.fit.mean_field import MeanField
 from paysage.fit.methods import pcd
 from paysage.fit.phases import Phases
 from paysage.fit.step import Step, make_step
@@ -38,6 +41,9 @@ class _Run(NamedTuple):
     burn_in: int
     each_epoch: bool
     verbose: bool
+    num_epochs: int
+    mean: ParameterMean
+    first_averaged: int
 
 
 class StochasticGradientDescent:
@@ -80,6 +86,8 @@ class StochasticGradientDescent:
         lr_period: str | None = None,
         sampler: Chains | None = None,
         capture: bool = True,
+        positive_phase: MeanField | None = None,
+        average_last: float = 0.0,
     ) -> None:
         """Train for a number of epochs.
 
@@ -110,10 +118,15 @@ class StochasticGradientDescent:
             make ``mcsteps`` steps of theirs at each minibatch, and stay yours to look at. Their
             number and inverse temperatures are their own: ``beta_std`` and ``burn_in`` have no
             effect.
-
         capture : bool
             On the GPU, record the training step once and launch it as a whole from then on, if all
             of its parts promise that they allow it; nothing changes elsewhere.
+        positive_phase : MeanField, optional
+            Mean fields, iterated until they settle, in the place of ``mcsteps`` sweeps of the
+            positive phase.
+        average_last : float
+            Part of the epochs, the last ones, rounded up: the model ends with the mean of its
+            parameters over all updates in them, which the metrics of the last epoch look at.
 
         Raises
         ------
@@ -136,59 +149,73 @@ class StochasticGradientDescent:
         if sampler is not None:
             chains = check_sampler(sampler, self.model, method)
         each_epoch = check_lr_period(lr_period, optimizer)
+        check_positive_phase(positive_phase)
+        first = first_averaged(average_last, num_epochs)
         AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
         self.monitor.check_saving(self.model)
         check_data(self.model, self.batch)
-        phases = Phases(self.model, chains, mcsteps, update_method, beta_std, sampler)
+        phases = Phases(
+            self.model, chains, mcsteps, update_method, beta_std, sampler, positive_phase
+        )
         rows = self.batch.tables["train"].output_batch_size
         step = make_step(self.model, phases, method, optimizer, rows, capture)
-        run = _Run(optimizer, phases, step, burn_in, each_epoch, verbose)
+        mean = ParameterMean(self.model)
+        run = _Run(optimizer, phases, step, burn_in, each_epoch, verbose, num_epochs, mean, first)
         largest = max(chains, self.batch.batch_size) * self.model.largest_matrix()
         on_gpu = be.get_backend().processor == "gpu"
         with undivided() if on_gpu else threads_for(largest):
-            self._epochs(run, num_epochs)
+            self._epochs(run)
 
-    def _epochs(self, run: _Run, num_epochs: int) -> None:
+    def _epochs(self, run: _Run) -> None:
         # a second training goes on counting: its files must not replace those of the first
         earlier = max(self.monitor.epochs, default=0)
         # the metrics are measured, and draw, whether or not they are shown
         self._show("Before training:", self._evaluate(earlier), run.verbose)
         run.phases.set_driven(run.burn_in == 0)
         run.optimizer.update_lr()
-        for epoch in range(1, num_epochs + 1):
+        for epoch in range(1, run.num_epochs + 1):
             if epoch > 1 and epoch == run.burn_in + 1:
                 run.phases.set_driven(True)
                 run.step.start_anew()
             if epoch > 1 and run.each_epoch:
                 run.optimizer.update_lr()
-            moved, seconds, metrics = self._guarded_epoch(run, earlier + epoch)
+            at_rest, seconds, metrics = self._guarded_epoch(run, epoch, earlier)
             heading = f"End of epoch {epoch}: \nTime elapsed {round(seconds, 3)}s"
             self._show(heading, metrics, run.verbose)
             self.monitor.record(earlier + epoch, metrics, self.model)
-            if moved <= run.optimizer.tolerance:
+            if at_rest:
                 break
 
-    def _guarded_epoch(self, run: _Run, epoch: int) -> tuple[float, float, Any]:
-        """One epoch and its metrics; on divergence the parameters go back to where they were."""
+    def _guarded_epoch(self, run: _Run, epoch: int, earlier: int) -> tuple[bool, float, Any]:
+        """One epoch and its metrics; on divergence the parameters go back to where they were.
+
+        Gives whether no parameter has moved any more, the seconds, and the metrics.
+        """
         before = self.model.get_values()
         start = time.perf_counter()
         try:
             # infinities are looked for below, once, and named: no warning at every operation
             with np.errstate(all="ignore"):
-                self._epoch(run)
+                self._epoch(run, epoch >= run.first_averaged)
                 check_finite(self.model)
                 seconds = time.perf_counter() - start
-                metrics = self._evaluate(epoch)
+                moved = _distance(before, self.model.get_values())
+                at_rest = moved <= run.optimizer.tolerance
+                if at_rest or epoch == run.num_epochs:
+                    run.mean.write()
+                metrics = self._evaluate(earlier + epoch)
         except DivergenceError:
             self.model.set_values(before)
             run.optimizer.forget()  # NaN in its slots would outlive the parameters'
             raise
-        return _distance(before, self.model.get_values()), seconds, metrics
+        return at_rest, seconds, metrics
 
-    def _epoch(self, run: _Run) -> None:
+    def _epoch(self, run: _Run, averaged: bool) -> None:
         minibatches = self.batch.iterate("train")
         for visible in _progress(minibatches, self._num_minibatches(), run.verbose):
             run.step(visible)
+            if averaged:
+                run.mean.add()
 
     def _show(self, heading: str, metrics: Any, verbose: bool) -> None:
         if verbose:

@@ -175,6 +175,8 @@ def parts_of(
 ) -> Iterator[Any]:
     """All that runs in a training step and must promise to be capturable."""
     yield from (method, optimizer, phases.negative)
+    if phases.mean_field is not None:
+        yield phases.mean_field
     for owner in (*model.layers, *(c.weights for c in model.connections)):
         yield owner
         for name in owner.trainable():

@@ -251,12 +251,12 @@ def test_an_epoch_waits_for_nothing(gpu_path, monkeypatch, name):
     """Neither the steps, which are ordinary ones here, nor the loop around them."""
     epoch, done = fit.SGD._epoch, []
 
-    def pure_epoch(self, run):
-        purely(lambda: epoch(self, run))
+    def pure_epoch(self, *run):
+        purely(lambda: epoch(self, *run))
         done.append(run)
 
     monkeypatch.setattr(fit.SGD, "_epoch", pure_epoch)
-    captured_training(MODELS[name](), capture=False)
+    captured_training(MODELS[name](), capture=False, average_last=0.5)
     assert len(done) == 4
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,19 +10,13 @@ from paysage import backends as be
 from paysage.errors import ConfigError
 from paysage.fit.mean_field import MeanField
 from paysage.models import BoltzmannMachine, ModelGradient, State
+from paysage.models.blocks import STEPS_WORTH_COPIES, copy_weights, rows_of, run_apart
 from paysage.models.gradient import GradientBuilder
 from paysage.models.sweep import Sweeps, update_hook
 from paysage.samplers import AutoregressiveGammaSampler, Chains, SequentialMC
-from paysage.threads import pieces, side_by_side
 
 Tensor = Any
 Task = Callable[[], Any]
-
-#: sweeps of a step that repay a transposed copy of the weights
-STEPS_WORTH_COPIES = 2
-
-#: multiplications of a matrix product that take as long as transposing one element
-COST_OF_COPY = 15
 
 
 class _Block(NamedTuple):
@@ -162,15 +155,14 @@ class Phases:
     # blocks of rows
 
     def _parts(self, rows: int) -> list[slice]:
-        on_gpu = be.get_backend().processor == "gpu"
-        return pieces(rows, 0 if on_gpu else rows * self.model.largest_matrix())
+        return self.model.blocks.parts(rows)
 
     def _blocks(self, phase: int, state: State, ends: State) -> list[_Block]:
         """Blocks of the rows of a state; those of the last call if it is the same state."""
         if phase not in self._cut or self._cut[phase][0] is not state:
             parts = self._parts(state.batch_size())
             blocks = [
-                _Block(part, self._sweeps(phase, k), _rows_of(state, part), _rows_of(ends, part))
+                _Block(part, self._sweeps(phase, k), rows_of(state, part), rows_of(ends, part))
                 for k, part in enumerate(parts)
             ]
             self._cut[phase] = state, blocks
@@ -185,23 +177,14 @@ class Phases:
         return self._own_sweeps[phase, k]
 
     def _room_for_copies(self) -> list[Tensor]:
-        """Memory for transposed weights, where enough products by them follow one another."""
+        """Memory for transposed weights, if there are enough products by them in a step."""
         if self.mcsteps < STEPS_WORTH_COPIES or be.get_backend().processor == "gpu":
             return []
         return [be.zeros(c.weights.shape[::-1]) for c in self.model.connections]
 
-    def _copy_weights(self) -> None:
-        tasks = []
-        for connection, copy in zip(self.model.connections, self._copies, strict=False):
-            matrix = connection.weights.W()
-            for part in pieces(len(matrix), COST_OF_COPY * be.num_elements(matrix)):
-                tasks.append(partial(be.write_transposed, matrix, copy, part))
-        side_by_side(*tasks)
-
     def _run(self, tasks: Sequence[Task]) -> None:
-        self._copy_weights()
-        draws = be.separate_draws(len(tasks))
-        side_by_side(*(partial(_inside, *pair) for pair in zip(draws, tasks, strict=True)))
+        copy_weights(self.model.connections, self._copies)
+        run_apart(tasks)
 
     def _positive_tasks(self, visible: Tensor) -> tuple[State, list[Task]]:
         rows = int(be.shape(visible)[0])
@@ -235,7 +218,7 @@ class Phases:
         self.negative.update_state(self.mcsteps)
         state = self._with_room_for_mean(self.negative.get_state())
         return state, [
-            partial(self._sweeps(1, k).update, _rows_of(state, part), len(state) - 1, "mean")
+            partial(self._sweeps(1, k).update, rows_of(state, part), len(state) - 1, "mean")
             for k, part in enumerate(self._parts(state.batch_size()))
         ]
 
@@ -267,16 +250,6 @@ class Phases:
         sweeps.apply(block.ends, last, "mean", field)
 
 
-def _inside(draws: AbstractContextManager[None], task: Task) -> None:
-    with draws:
-        task()
-
-
 def _one_by_one(*tasks: Task) -> None:
     for task in tasks:
         task()
-
-
-def _rows_of(state: State, part: slice) -> State:
-    """Some rows of a state: views of its memory."""
-    return State(units[part] for units in state)

@@ -15,6 +15,7 @@ from paysage.checks import check_number, check_whole, is_whole
 from paysage.errors import ConfigError, PaysageError, ShapeError, StorageError
 from paysage.layers import Layer, layer_from_config
 from paysage.models import centering
+from paysage.models.blocks import Blocks
 from paysage.models.gradient import GradientBuilder, ModelGradient
 from paysage.models.graph import Connection, chain, check_graph, check_machine
 from paysage.models.initialize import check_batch, initializer
@@ -63,6 +64,7 @@ class BoltzmannMachine:
         self.connections = chain(self.layers) if conn_list is None else list(conn_list)
         check_graph(self.layers, self.connections)
         self.sweeps = Sweeps(self.layers, self.connections)
+        self.blocks = Blocks(self.layers, self.connections)
         self.clamped_sampling: list[int] = []
 
     def __repr__(self) -> str:
@@ -150,8 +152,14 @@ class BoltzmannMachine:
     ) -> State:
         """Sweep n times, changing the state in place; see ``markov_chain``."""
         hook, held = update_hook(method), self.clamped_layers(clamped)
-        with threads_for(state.batch_size() * self.largest_matrix()):
-            self.sweeps.run(n, state, hook, beta, held, _functions(callbacks))
+        calls = _functions(callbacks)
+        parts = self.blocks.parts(state.batch_size())
+        rows = state.batch_size() if calls else parts[0].stop
+        with threads_for(rows * self.largest_matrix()):
+            if calls or len(parts) == 1:
+                self.sweeps.run(n, state, hook, beta, held, calls)
+            else:
+                self.blocks.run(n, state, hook, beta, held)
         return state
 
     def _updated(

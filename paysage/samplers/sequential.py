@@ -84,8 +84,11 @@ class SequentialMC(Chains):
         """Sweep ``steps`` times (``mcsteps`` by default), each at the next temperature."""
         state = self.get_state()
         check_chains(self.model, state)
-        for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
-            self.model.update_state_(1, state, self.updater, self.next_beta(), self.clamped)
+        steps = self.mcsteps if steps is None else check_whole("steps", steps)
+        still = self.beta_sampler.beta is None and isinstance(self.schedule, schedules.Constant)
+        # sweeps at one temperature need not wait for one another's rows
+        for n in [steps] if still else [1] * steps:
+            self.model.update_state_(n, state, self.updater, self.next_beta(), self.clamped)
         check_bounded(self.model, state)
 
     def restart(self, num_chains: int) -> None:

@@ -56,7 +56,7 @@ def sandwich(
     Warns
     -----
     LikelihoodWarning
-        If the directions differ by more than 0.3 nats, or few chains outweigh all others.
+        If the directions differ by more than 0.3 nats, or as ``AIS.run`` does.
     """
     ais = AIS(model, num_chains, betas, base)
     ais.check_start(samples)

@@ -58,7 +58,7 @@ def respaced(betas: np.ndarray, increments: np.ndarray, number: int) -> np.ndarr
 
 
 def checked(betas: Any) -> np.ndarray:
-    """Inverse temperatures as an array.
+    """Inverse temperatures as an array; a number of steps are even ones.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def checked(betas: Any) -> np.ndarray:
     except (TypeError, ValueError):
         raise ConfigError(f"betas are a number of steps or numbers, got {betas!r}") from None
     if found.ndim == 0:
-        return three_pieces(betas)
+        return uniform(betas)
     if found.ndim != 1 or len(found) < 2 or found[0] != 0 or found[-1] != 1:
         raise ConfigError(f"betas begin with 0 and end with 1, got {betas!r}")
     if not (np.diff(found) >= 0).all():

@@ -10,6 +10,7 @@ from paysage import backends as be
 from paysage import batch
 from paysage.errors import ConfigError, DataError, ShapeError
 from paysage.likelihood import AIS, LikelihoodWarning, exact_log_partition, sandwich
+from paysage.likelihood.estimate import estimated
 from paysage.likelihood.schedules import respaced, three_pieces, uniform
 from paysage.models import State
 from paysage.testing import ExactMachine
@@ -42,6 +43,7 @@ def relative_error(found, truth, sign):
 
 @pytest.mark.parametrize("steps", [1, 5, 40])
 @pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.filterwarnings("ignore:the log weights spread")
 def test_the_mean_weight_is_unbiased_in_both_directions(name, steps):
     """However few the steps are: importance sampling itself (one step) to slow annealing."""
     model = MACHINES[name]()
@@ -62,9 +64,29 @@ def test_the_interval_holds_the_truth_and_is_narrow(name):
     assert 100 < found.effective_sample_size <= 200 + 1e-9
 
 
+def test_intervals_hold_the_truth_as_often_as_they_should():
+    """Independent chains of one long run in groups of 100, each an estimate of its own."""
+    z, misses = [], []
+    for name in ("BB", "BG", "BBB"):
+        model = MACHINES[name]()
+        truth = exact_log_partition(model)
+        ais = AIS(model, 10_000, uniform(50))
+        exact = ExactMachine(model).draw(10_000, np.random.default_rng(3))
+        log_base = ais.halves.log_partition_of_base()
+        for sign, found in ((1.0, ais.run()), (-1.0, ais.run_back(exact))):
+            for group in np.split(found.increments, 100, axis=1):
+                one = estimated(group, log_base, sign, 0.0)
+                z.append((one.log_partition - truth) / ((one.high - one.low) / 6))
+                misses.append(not one.low <= truth <= one.high)
+    # Student's t of 99 degrees of freedom is beyond 3 with probability 0.0034; five deviations of
+    # the count of 600, and of the mean square, whose expectation is 1.02
+    assert np.mean(misses) < 0.0034 + 5 * np.sqrt(0.0034 / len(z))
+    assert abs(np.mean(np.square(z)) - 1.02) < 5 * np.sqrt(2 / len(z))
+
+
 def test_weights_that_are_dominated_by_one_chain_give_an_open_interval():
     model = build("BB", (6, 5), seed=1, scale=6.0)
-    with pytest.warns(LikelihoodWarning, match="the 3 chains weigh as much as"):
+    with pytest.warns(LikelihoodWarning, match="3 chains are worth"):
         found = AIS(model, 3, betas=uniform(1)).run()
     assert found.low == -math.inf
     assert found.effective_sample_size < 2.5

@@ -80,3 +80,25 @@ def test_increments_are_of_double_precision():
     assert increments.dtype == np.float64
     assert increments.shape == (3, 5)
     assert 0 < largest < 100
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("kinds", ["BB", "GB", "BO", "BBB"])
+def test_on_the_gpu_no_step_waits_for_a_number(gpu_path, kinds):
+    from purity import purely
+
+    model = build(kinds, (4, 3, 3)[: len(kinds)], scale=0.5)
+    base = [None, *(0.1 * be.randn((layer.num_units,)) for layer in model.layers[1:])]
+    halves = Halves(model, False, base).frozen()
+    state, increments = halves.draw_base(5), be.from_numpy_array(np.zeros((2, 5)))
+    inputs = halves.inputs(state, halves.summed)
+
+    def step():
+        before, after = halves.fields(inputs, 0.2), halves.fields(inputs, 0.5)
+        increments[1] = halves.increment(state, before, after, 0.3)
+        halves.sweep(state, after, 0.5)
+
+    step()  # makes the memory for fields
+    purely(step)
+    assert increments.dtype == be.Double
+    assert AIS(model, 5, 3).run().increments.shape == (3, 5)

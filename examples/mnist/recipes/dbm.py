@@ -1,0 +1,64 @@
+"""DBM of 784 x 500 x 1000 units, sampled pixels: a lower bound on the likelihood above -84.0.
+
+Published: -84.62 (Salakhutdinov & Hinton 2009). The machine starts as a restricted one that knows
+the images already, and a second hidden layer that says nothing: --start names the file of the
+former, made by rbm_sampled.py, which is trained first where it is not given.
+"""
+
+import argparse
+
+import rbm_sampled
+import recipe
+
+from paysage import fit
+from paysage.batch import Batch
+from paysage.models import BoltzmannMachine
+
+NAME = "dbm"
+SETTINGS = recipe.Training(epochs=20, rate=0.02, mcsteps=2)
+NUM_HIDDEN = 1000
+
+
+def run(options: argparse.Namespace) -> recipe.Found:
+    """Train, estimate, save; prints the line for the table."""
+    below, before = first_layers(options)
+    settings = recipe.settings_for(options, SETTINGS)
+    images = recipe.find_images(options)
+    data = recipe.make_batch(images, recipe.SAMPLED, settings.batch_size)
+    model = grown(below, 10 if options.quick else NUM_HIDDEN, data)
+    _, seconds = recipe.train(
+        model, data, settings, positive_phase=fit.MeanField(tolerance=1e-2, max_sweeps=20)
+    )
+    recipe.save(model, NAME, options)
+    found = recipe.estimate(model, options, recipe.SAMPLED)
+    return recipe.report(NAME, options, found, before + seconds)
+
+
+def first_layers(options: argparse.Namespace) -> tuple[BoltzmannMachine, float]:
+    """The restricted machine to start with, and the seconds that its training took here."""
+    if options.start:
+        return BoltzmannMachine.from_saved(options.start), 0.0
+    return recipe.trained_rbm(rbm_sampled.NAME, options, rbm_sampled.SETTINGS, recipe.SAMPLED)
+
+
+def grown(below: BoltzmannMachine, num_hidden: int, data: Batch) -> BoltzmannMachine:
+    """A deep machine that knows what a restricted one does: its last layer has small weights."""
+    sizes = [layer.num_units for layer in below.layers]
+    model = recipe.centered_machine([*sizes, num_hidden])
+    model.initialize(data)
+    for layer, known in zip(model.layers, below.layers, strict=False):
+        layer.set_params(known.params)
+        layer.set_offset(known.offset)
+    model.connections[0].weights.set_params(below.connections[0].weights.params)
+    return model
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of this recipe."""
+    parser = recipe.make_parser(__doc__)
+    parser.add_argument("--start", metavar="PATH", help="a restricted machine that was saved")
+    return parser
+
+
+if __name__ == "__main__":
+    recipe.main(run, make_parser())

@@ -1,0 +1,111 @@
+"""The recipes of examples/mnist/recipes train, estimate, save and print a line, in small."""
+
+import importlib
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paysage import backends as be
+from paysage.likelihood import exact_log_partition, log_likelihood
+from paysage.models import BoltzmannMachine
+
+pytest.importorskip("sklearn", reason="scikit-learn, which has the digits, is not installed")
+
+FOLDER = Path(__file__).resolve().parents[2] / "examples" / "mnist" / "recipes"
+RECIPES = {path.stem for path in FOLDER.glob("*.py")} - {"recipe"}
+MORE = {"rbm_clock": ["--goal=-90"], "rbm_exact": ["--flip"]}
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """A function that imports a module of the folder."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module
+
+
+def options_of(module, load, *arguments):
+    parser = module.make_parser() if hasattr(module, "make_parser") else None
+    return (parser or load("recipe").make_parser("")).parse_args(["--quick", *arguments])
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_recipe_prints_its_line_and_saves_its_model(load, name, tmp_path, capsys):
+    module = load(name)
+    out = f"--out={tmp_path / 'new'}"
+    found = module.run(options_of(module, load, out, "--seed=5", *MORE.get(name, ())))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"| {name}") and "| seed 5 |" in line and "trained in" in line
+    numbers = found.values() if isinstance(found, dict) else found
+    assert all(map(math.isfinite, numbers))
+    for path in (tmp_path / "new").iterdir():
+        assert re.fullmatch(r".*-5\.h5", path.name)
+        assert BoltzmannMachine.from_saved(path).layers[0].num_units == 64
+    assert len(list((tmp_path / "new").iterdir())) == 1 + (name == "dbm")
+
+
+def test_the_estimate_is_the_likelihood(load, tmp_path):
+    recipe, module = load("recipe"), load("rbm_threshold")
+    options = options_of(module, load, f"--out={tmp_path}", "--epochs=5")
+    found = module.run(options)
+    (path,) = tmp_path.iterdir()
+    model = BoltzmannMachine.from_saved(path)
+    images = recipe.find_images(options)
+    test = recipe.THRESHOLD.compute(be.float_tensor(images.test))
+    exact = log_likelihood(model, test, exact_log_partition(model)).mean
+    # weights that are still small: a hundred temperatures leave a few hundredths
+    assert abs(found.mean - exact) < 0.1
+    assert found.low - 0.1 < exact < found.high + 0.1
+
+
+def test_a_deep_machine_starts_as_the_restricted_one_that_it_was_grown_from(load, tmp_path):
+    module, recipe = load("dbm"), load("recipe")
+    options = options_of(module, load, f"--out={tmp_path}")
+    below, _ = module.first_layers(options)
+    (path,) = tmp_path.iterdir()
+    again, seconds = module.first_layers(options_of(module, load, f"--start={path}"))
+    assert seconds == 0.0
+    data = recipe.make_batch(recipe.find_images(options), recipe.SAMPLED, 100)
+    model = module.grown(again, 4, data)
+    model.connections[1].weights.params.matrix[:] = 0.0
+    visible = next(data.iterate("validate"))
+    for machine in (below, again):
+        state = model.compute_reconstructions(visible, "mean_field_iteration")
+        wanted = machine.compute_reconstructions(visible, "mean_field_iteration")
+        for a, b in zip(state.units[:2], wanted.units, strict=True):
+            np.testing.assert_allclose(
+                be.to_numpy_array(a), be.to_numpy_array(b), rtol=1e-5, atol=1e-6
+            )
+
+
+@pytest.mark.backend_free
+def test_digits_move_by_one_pixel(load):
+    image = np.arange(64.0).reshape(1, 64)
+    whole, down, up, left, right = load("digits_features").moved(image).reshape(5, 8, 8)
+    square = image.reshape(8, 8)
+    np.testing.assert_array_equal(whole, square)
+    np.testing.assert_array_equal(up[1:], square[:-1])
+    np.testing.assert_array_equal(down[:-1], square[1:])
+    np.testing.assert_array_equal(left[:, :-1], square[:, 1:])
+    np.testing.assert_array_equal(right[:, 1:], square[:, :-1])
+    assert up[0].max() == right[:, 0].max() == 0
+
+
+@pytest.mark.backend_free
+def test_command_line(tmp_path):
+    command = [sys.executable, str(FOLDER / "rbm_exact.py"), "--quick", "--plain"]
+    result = subprocess.run(
+        [*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("| rbm_exact-plain | seed 137 |")
+    (tmp_path / "file").touch()
+    result = subprocess.run(
+        [*command[:2], "--data", str(tmp_path / "absent.h5")], capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("StorageError: ")

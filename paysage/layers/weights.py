@@ -50,7 +50,7 @@ class Weights(Parametric):
 
     def energy(self, target: Tensor, domain: Tensor) -> Tensor:
         """-targetᵀ W domain of each row, (B,), from what the connection sees of both layers."""
-        return -be.tsum(be.dot(target, self.params.matrix) * domain, axis=1)
+        return -be.tsum(be.units_dot(target, self.params.matrix) * domain, axis=1)
 
     def get_config(self) -> dict:
         """JSON-able description: shape and options, without the values."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -13,6 +13,7 @@ from paysage.errors import ShapeError
 from paysage.math_utils.pairs import SamplePairs
 from paysage.models import State
 from paysage.samplers import SequentialMC
+from paysage.threads import side_by_side
 
 
 class ModelAssessment:
@@ -60,16 +61,40 @@ class ModelAssessment:
 
     @classmethod
     def of_minibatches(
-        cls, minibatches: Sequence[Any], model: Any, fantasy_steps: int = 10
+        cls,
+        minibatches: Sequence[Any],
+        model: Any,
+        fantasy_steps: int = 10,
+        earlier: Sequence[ModelAssessment] = (),
     ) -> list[ModelAssessment]:
         """One assessment a minibatch (B_i, V); what the model draws, it draws for all at once.
 
         Chains and reconstructions are independent of one another, so that it makes no difference
         in distribution; a large product costs less than many small ones.
+
+        Parameters
+        ----------
+        minibatches : sequence of tensors
+        model : BoltzmannMachine
+        fantasy_steps : int
+        earlier : sequence of ModelAssessment, optional
+            What this method gave for other minibatches, not fewer rows, of the model as it is:
+            their chains serve again. A mean over minibatches keeps its expectation.
         """
-        whole = cls(be.vstack(minibatches), model, fantasy_steps)
-        ends = accumulate((be.shape(visible)[0] for visible in minibatches), initial=0)
-        return [_Part(whole, slice(*ends_of_one)) for ends_of_one in pairwise(ends)]
+        elder = earlier[0]._whole if earlier and isinstance(earlier[0], _Part) else None
+        whole = _Whole(minibatches, model, fantasy_steps, elder)
+        return [_Part(whole, k) for k in range(len(minibatches))]
+
+    def once(self, name: str, function: Callable[[], Any]) -> Any:
+        """What a function of the model alone gives, called once for all minibatches.
+
+        Parameters
+        ----------
+        name : str
+            What tells it from other functions.
+        function : callable
+        """
+        return function()
 
     @cached_property
     def model_state(self) -> State:
@@ -99,12 +124,52 @@ class ModelAssessment:
         return SamplePairs(self.data, self.fantasy.get_visible())
 
 
-class _Part(ModelAssessment):
-    """Some rows of an assessment, and the same of everything that it has row by row."""
+class _Whole(ModelAssessment):
+    """Several minibatches as one."""
 
-    def __init__(self, whole: ModelAssessment, rows: slice) -> None:
-        super().__init__(whole.data[rows], whole.model, whole.fantasy_steps)
-        self._whole, self._rows = whole, rows
+    def __init__(
+        self, minibatches: Sequence[Any], model: Any, fantasy_steps: int, elder: _Whole | None
+    ) -> None:
+        super().__init__(be.vstack(minibatches), model, fantasy_steps)
+        ends = accumulate((be.shape(visible)[0] for visible in minibatches), initial=0)
+        self.parts = [slice(*ends_of_one) for ends_of_one in pairwise(ends)]
+        rows = be.shape(self.data)[0]
+        self._elder = elder if elder and be.shape(elder.data)[0] >= rows else None
+        self._once: dict[str, Any] = elder._once if elder else {}
+
+    @cached_property
+    def model_state(self) -> State:
+        if self._elder is None:
+            return super().model_state
+        rows = be.shape(self.data)[0]
+        return State(units[:rows] for units in self._elder.model_state)
+
+    @cached_property
+    def model_energy(self) -> Any:
+        if self._elder is None:
+            return super().model_energy
+        return self._elder.model_energy[: be.shape(self.data)[0]]
+
+    @cached_property
+    def pairs_of_parts(self) -> list[SamplePairs]:
+        """The distances of each minibatch, computed side by side."""
+        fantasy = self.model_state[0]
+        return side_by_side(
+            *(partial(SamplePairs, self.data[rows], fantasy[rows]) for rows in self.parts)
+        )
+
+    def once(self, name: str, function: Callable[[], Any]) -> Any:
+        if name not in self._once:
+            self._once[name] = function()
+        return self._once[name]
+
+
+class _Part(ModelAssessment):
+    """One of several minibatches, and the same of everything that these have row by row."""
+
+    def __init__(self, whole: _Whole, number: int) -> None:
+        super().__init__(whole.data[whole.parts[number]], whole.model, whole.fantasy_steps)
+        self._whole, self._number, self._rows = whole, number, whole.parts[number]
 
     @cached_property
     def model_state(self) -> State:
@@ -117,3 +182,10 @@ class _Part(ModelAssessment):
     @cached_property
     def reconstructions(self) -> Any:
         return self._whole.reconstructions[self._rows]
+
+    @cached_property
+    def pairs(self) -> SamplePairs:
+        return self._whole.pairs_of_parts[self._number]
+
+    def once(self, name: str, function: Callable[[], Any]) -> Any:
+        return self._whole.once(name, function)

@@ -29,7 +29,10 @@ class WeightSparsity(Metric):
 
     def measure(self, assessment: ModelAssessment) -> float:
         """The participation ratio of the model as it is; the minibatch plays no part."""
-        weights = _first_weights(assessment)
+        return assessment.once(self.name, lambda: self._ratio(_first_weights(assessment)))
+
+    @staticmethod
+    def _ratio(weights: Any) -> float:
         # The ratio has no scale: with the largest entry at 1, no fourth power underflows.
         scale = be.tmax(be.tabs(weights), axis=0, keepdims=True)
         square = be.square(weights / be.clip(scale, a_min=_TINY))
@@ -45,4 +48,6 @@ class WeightSquare(Metric):
     def measure(self, assessment: ModelAssessment) -> float:
         """The mean squared norm of a column; the minibatch plays no part."""
         weights = _first_weights(assessment)
-        return float(be.tsum(be.square(weights))) / be.shape(weights)[1]
+        return assessment.once(
+            self.name, lambda: float(be.tsum(be.square(weights))) / be.shape(weights)[1]
+        )

@@ -137,6 +137,32 @@ def test_minibatches_share_their_draws():
     assert float(be.var(joined)) > 0  # the rows differ: none is another's copy
 
 
+def test_chains_of_earlier_minibatches_serve_again():
+    model = machine()
+    first = ModelAssessment.of_minibatches([data(5), data(5)], model, fantasy_steps=4)
+    later = ModelAssessment.of_minibatches([data(5), data(3)], model, 4, first)
+    wider = ModelAssessment.of_minibatches([data(5), data(6)], model, 4, first)
+    for a, b in zip(first, later, strict=True):
+        rows = be.shape(b.data)[0]
+        for mine, theirs in zip(a.fantasy, b.fantasy, strict=True):
+            assert be.allclose(mine[:rows], theirs)
+        assert be.allclose(a.model_energy[:rows], b.model_energy)
+        assert be.shape(b.pairs.squares) == (2 * rows, 2 * rows)
+    assert model.calls == [(4, 10)]
+    assert be.shape(wider[1].fantasy[0]) == (6, 6)
+    assert model.calls == [(4, 10), (4, 11)]
+
+
+def test_what_is_of_the_model_alone_is_computed_once():
+    first = ModelAssessment.of_minibatches([data(5), data(5)], machine())
+    later = ModelAssessment.of_minibatches([data(5)], machine(), earlier=first)
+    calls = []
+    for assessment in [*first, *later]:
+        assert assessment.once("name", lambda: calls.append(1) or 7) == 7
+    assert len(calls) == 1
+    assert ModelAssessment(data(), machine()).once("name", lambda: 8) == 8
+
+
 def test_every_metric_of_minibatches_is_that_of_each():
     """Two assessments with the same draws, one of them as part of a group."""
     parts = ModelAssessment.of_minibatches([data(20), 1 - data(20)], machine())

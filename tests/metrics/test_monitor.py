@@ -98,7 +98,7 @@ def test_partial_minibatch_counts_when_it_is_the_only_one():
 def test_minibatches_are_measured_in_groups_of_bounded_size(monkeypatch):
     sizes = []
 
-    def spy(cls, group, model, steps):
+    def spy(cls, group, model, steps, earlier):
         sizes.append(len(group))
         return [ModelAssessment(visible, model, steps) for visible in group]
 

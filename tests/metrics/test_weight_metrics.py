@@ -1,13 +1,12 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from paysage.metrics import WeightSparsity, WeightSquare
+from paysage import backends as be
+from paysage.metrics import ModelAssessment, WeightSparsity, WeightSquare
 
 
 def measure(metric, model):
-    return metric.measure(SimpleNamespace(model=model))
+    return metric.measure(ModelAssessment(be.zeros((2, 3)), model))
 
 
 def test_equal_weights_take_part_fully(weighted):

@@ -703,8 +703,32 @@ def units_dot(units: Tensor, matrix: Tensor, out: Tensor | None = None) -> Tenso
 
     As `dot`, but on the CPU elements that are zero are skipped where most of them are, which takes
     a fraction of the time. A zero then hides NaN and infinity in the matrix. The matrix may be a
-    transposed view.
+    transposed view, or one in bfloat16 (see `bfloat16_zeros`); sums are of single precision even
+    then. On the GPU the units are rounded to bfloat16 in this case, on the CPU they are not.
     """
+
+
+def has_bfloat16() -> bool:
+    """Whether there are products in bfloat16 where tensors are now: on any CPU, on newer GPUs."""
+
+
+def bfloat16_zeros(shape: Shape) -> Any:
+    """Room for a matrix (m, n) in bfloat16, zero at first.
+
+    Not a tensor to compute with: `to_bfloat16_` and `to_bfloat16_transposed_` write it,
+    `units_dot` and `moment_gap` read it. What is in it is known by its product with an identity.
+    """
+
+
+def to_bfloat16_(out: Any, x: Tensor, part: slice | None = None) -> Any:
+    """In place, out (m, n) of `bfloat16_zeros` becomes x (m, n); with `part`, these of its rows.
+
+    Rounded to the nearest, to even ones where there are two; NaN stays NaN.
+    """
+
+
+def to_bfloat16_transposed_(out: Any, x: Tensor, part: slice | None = None) -> Any:
+    """In place, out (m, n) becomes the transpose of x (n, m), in the same way."""
 
 
 def write_transposed(matrix: Tensor, out: Tensor, part: slice | None = None) -> Tensor:
@@ -731,6 +755,7 @@ def moment_gap(
     The number of rows may differ between the phases. `scratch` (m, n) is overwritten if given,
     and saves an allocation on the backends that need one. With `part`, a slice with a start and a
     stop, only these rows of the result are computed, so that threads may share the work.
+    Both b may be in bfloat16 (see `bfloat16_zeros`); the result is in single precision even then.
     """
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from paysage import backends as be
 from paysage import schedules
 from paysage.checks import check_whole
-from paysage.errors import ConfigError, DataError, DivergenceError, ShapeError
+from paysage.errors import BackendError, ConfigError, DataError, DivergenceError, ShapeError
 from paysage.fit.mean_field import MeanField
 from paysage.fit.methods import contrastive_divergence
 from paysage.fit.tap import TAP
@@ -18,6 +18,9 @@ from paysage.models.graph import check_machine
 from paysage.models.initialize import check_batch
 from paysage.optimizers import Optimizer
 from paysage.samplers import Chains
+
+#: what matrix products of a training step may be made in
+PRECISIONS = ("float32", "bf16")
 
 
 def check_model_and_batch(model: Any, batch: Any) -> None:
@@ -75,6 +78,18 @@ def check_lr_period(lr_period: str | None, optimizer: Optimizer) -> bool:
     if lr_period not in ("training", "epoch"):
         raise ConfigError(f"lr_period must be 'training' or 'epoch', got {lr_period!r}")
     return lr_period == "epoch"
+
+
+def check_precision(precision: Any) -> None:
+    """Raise a named error unless products can be made in this precision here."""
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision must be 'float32' or 'bf16', got {precision!r}")
+    if precision == "bf16" and not be.has_bfloat16():
+        backend = be.get_backend()
+        raise BackendError(
+            "precision='bf16' needs a device with products in bfloat16, which that of "
+            f"{backend.backend} on the {backend.processor} is not"
+        )
 
 
 def check_data(model: BoltzmannMachine, batch: Any) -> None:

@@ -13,6 +13,7 @@ from paysage.fit.checks import (
     check_data,
     check_lr_period,
     check_model_and_batch,
+    check_precision,
     check_tools,
 )
 from paysage.fit.methods import pcd
@@ -74,6 +75,7 @@ class LayerwisePretrain:
         verbose: bool = True,
         lr_period: str | None = None,
         capture: bool = True,
+        precision: str = "float32",
     ) -> None:
         """Train each machine for ``num_epochs``, from the bottom up, and assemble them.
 
@@ -87,6 +89,7 @@ class LayerwisePretrain:
         check_whole("negative_phase_batch_size", chains, 1)
         check_tools(optimizer, method)
         each_epoch = check_lr_period(lr_period, optimizer)
+        check_precision(precision)
         AutoregressiveGammaSampler(beta_std=beta_std)
         initializer(init_method)
         check_data(self.model, self.batch)
@@ -110,6 +113,7 @@ class LayerwisePretrain:
                     verbose=verbose,
                     lr_period="epoch" if each_epoch else "training",
                     capture=capture,
+                    precision=precision,
                 )
         self._assemble(self.machines)
 

@@ -10,8 +10,15 @@ from paysage import backends as be
 from paysage.errors import ConfigError
 from paysage.fit.mean_field import MeanField
 from paysage.models import BoltzmannMachine, ModelGradient, State
-from paysage.models.blocks import STEPS_WORTH_COPIES, copy_weights, rows_of, run_apart
+from paysage.models.blocks import rows_of, run_apart
+from paysage.models.copies import (
+    STEPS_WORTH_COPIES,
+    bfloat16_copies,
+    copy_weights,
+    transposed_copies,
+)
 from paysage.models.gradient import GradientBuilder
+from paysage.models.graph import Copies
 from paysage.models.sweep import Sweeps, update_hook
 from paysage.samplers import AutoregressiveGammaSampler, Chains, SequentialMC
 
@@ -53,6 +60,8 @@ class Phases:
         ``num_chains`` driven ones; they move by their own ``update_state``.
     positive_phase : MeanField, optional
         Means that settle, in the place of ``mcsteps`` sweeps of the positive phase.
+    precision : 'float32' or 'bf16'
+        Of the factors of matrix products; what is summed and what is learned is in float32.
     """
 
     def __init__(
@@ -64,6 +73,7 @@ class Phases:
         beta_std: float = 0.6,
         sampler: Chains | None = None,
         positive_phase: MeanField | None = None,
+        precision: str = "float32",
     ) -> None:
         self.model = model
         self.mean_field = positive_phase
@@ -81,7 +91,8 @@ class Phases:
                 beta_std=beta_std,
             )
             self._betas = self.negative.beta_sampler
-        self._builder = GradientBuilder(model)
+        self._bfloat16 = precision == "bf16"
+        self._builder = GradientBuilder(model, self._bfloat16)
         self._copies = self._room_for_copies()
         self._own_sweeps: dict[tuple[int, int], Sweeps] = {}
         self._positive: dict[int, State] = {}
@@ -176,11 +187,13 @@ class Phases:
             )
         return self._own_sweeps[phase, k]
 
-    def _room_for_copies(self) -> list[Tensor]:
-        """Memory for transposed weights, if there are enough products by them in a step."""
+    def _room_for_copies(self) -> list[Copies]:
+        """Memory for weights in bfloat16; or for transposed ones, where sweeps repay them."""
+        if self._bfloat16:
+            return bfloat16_copies(self.model.connections)
         if self.mcsteps < STEPS_WORTH_COPIES or be.get_backend().processor == "gpu":
             return []
-        return [be.zeros(c.weights.shape[::-1]) for c in self.model.connections]
+        return transposed_copies(self.model.connections)
 
     def _run(self, tasks: Sequence[Task]) -> None:
         copy_weights(self.model.connections, self._copies)

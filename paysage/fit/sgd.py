@@ -18,6 +18,7 @@ from paysage.fit.checks import (
     check_lr_period,
     check_model_and_batch,
     check_positive_phase,
+    check_precision,
     check_sampler,
     check_tools,
 )
@@ -88,6 +89,7 @@ class StochasticGradientDescent:
         capture: bool = True,
         positive_phase: MeanField | None = None,
         average_last: float = 0.0,
+        precision: str = "float32",
     ) -> None:
         """Train for a number of epochs.
 
@@ -127,11 +129,17 @@ class StochasticGradientDescent:
         average_last : float
             Part of the epochs, the last ones, rounded up: the model ends with the mean of its
             parameters over all updates in them, which the metrics of the last epoch look at.
+        precision : 'float32' or 'bf16'
+            With 'bf16' the matrix products of a step take weights and means rounded to bfloat16 and
+            sum in float32, which is faster; see ``docs/howto/precision.md``. Parameters, and all
+            that happens outside of the steps, stay in float32.
 
         Raises
         ------
         ConfigError, ShapeError, DataError
             Before any work, if an argument or the data cannot be used.
+        BackendError
+            If the GPU in use has no products in bfloat16.
         DivergenceError
             If a parameter or a metric becomes NaN or infinite; the model then has the
             parameters of the last good epoch.
@@ -150,12 +158,20 @@ class StochasticGradientDescent:
             chains = check_sampler(sampler, self.model, method)
         each_epoch = check_lr_period(lr_period, optimizer)
         check_positive_phase(positive_phase)
+        check_precision(precision)
         first = first_averaged(average_last, num_epochs)
         AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
         self.monitor.check_saving(self.model)
         check_data(self.model, self.batch)
         phases = Phases(
-            self.model, chains, mcsteps, update_method, beta_std, sampler, positive_phase
+            self.model,
+            chains,
+            mcsteps,
+            update_method,
+            beta_std,
+            sampler,
+            positive_phase,
+            precision,
         )
         rows = self.batch.tables["train"].output_batch_size
         step = make_step(self.model, phases, method, optimizer, rows, capture)

@@ -9,16 +9,11 @@ from typing import Any
 
 from paysage import backends as be
 from paysage.layers import Layer
-from paysage.models.graph import Connection
+from paysage.models.copies import STEPS_WORTH_COPIES, copy_weights, transposed_copies
+from paysage.models.graph import Connection, Copies
 from paysage.models.state import State
 from paysage.models.sweep import Sweeps
 from paysage.threads import pieces, side_by_side
-
-#: sweeps that repay a transposed copy of the weights
-STEPS_WORTH_COPIES = 2
-
-#: multiplications of a matrix product that take as long as transposing one element
-COST_OF_COPY = 15
 
 
 class Blocks:
@@ -34,7 +29,7 @@ class Blocks:
 
     def __init__(self, layers: Sequence[Layer], connections: Sequence[Connection]) -> None:
         self._layers, self._connections = layers, connections
-        self._copies: list[Any] = []
+        self._copies: list[Copies] = []
         self._sweeps: dict[tuple[int, bool], Sweeps] = {}
 
     def parts(self, rows: int) -> list[slice]:
@@ -47,9 +42,7 @@ class Blocks:
         """Sweep each block ``steps`` times, changing the state; see ``Sweeps.run``."""
         copied = steps >= STEPS_WORTH_COPIES
         if copied:
-            self._copies = self._copies or [
-                be.zeros(c.weights.shape[::-1]) for c in self._connections
-            ]
+            self._copies = self._copies or transposed_copies(self._connections)
             copy_weights(self._connections, self._copies)
         run_apart(
             [
@@ -81,16 +74,6 @@ def run_apart(tasks: Sequence[Callable[[], Any]]) -> None:
 def _inside(draws: AbstractContextManager[None], task: Callable[[], Any]) -> None:
     with draws:
         task()
-
-
-def copy_weights(connections: Sequence[Connection], copies: Sequence[Any]) -> None:
-    """Write the transposed weights of each connection to its copy, if there are copies."""
-    tasks = []
-    for connection, copy in zip(connections if copies else (), copies, strict=True):
-        matrix = connection.weights.W()
-        for part in pieces(len(matrix), COST_OF_COPY * be.num_elements(matrix)):
-            tasks.append(partial(be.write_transposed, matrix, copy, part))
-    side_by_side(*tasks)
 
 
 def rows_of(state: State, part: slice) -> State:

@@ -54,10 +54,15 @@ class GradientBuilder:
     Parameters
     ----------
     model : BoltzmannMachine
+    bfloat16 : bool
+        Whether the units of the domain layers, which often are means, are rounded to bfloat16 where
+        they enter the gradient by weights.
     """
 
-    def __init__(self, model: BoltzmannMachine) -> None:
+    def __init__(self, model: BoltzmannMachine, bfloat16: bool = False) -> None:
         self.model = model
+        self._bfloat16 = bfloat16
+        self._rounded: dict[tuple[int, int, int], Any] = {}
         self.result = ModelGradient.zeros(model)
         self._scratch = [be.zeros(c.weights.shape) for c in model.connections]
 
@@ -83,11 +88,20 @@ class GradientBuilder:
                 layers = [self.model.layers[i] for i in ends]
                 seen = [self.model.layers[i].rescaled(s[i]) for s in (data, sample) for i in ends]
                 corrections = _centering(*layers, *seen)
+                if self._bfloat16:
+                    seen[1], seen[3] = self._round(c, 0, seen[1]), self._round(c, 1, seen[3])
                 for part in self._parts(connection, len(data[0]) + len(sample[0])):
                     yield partial(self._weights, c, seen, corrections, part)
         for i, layer in enumerate(self.model.layers):
             if layer.trainable():
                 yield partial(self._layer, i, layer, data, sample)
+
+    def _round(self, c: int, phase: int, units: Tensor) -> Any:
+        """The units in bfloat16, in memory kept for this connection and phase."""
+        key = (c, phase, len(units))
+        if key not in self._rounded:
+            self._rounded[key] = be.bfloat16_zeros(units.shape)
+        return be.to_bfloat16_(self._rounded[key], units)
 
     def _parts(self, connection: Connection, rows: int) -> list[slice]:
         height, width = connection.weights.shape

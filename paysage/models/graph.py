@@ -50,6 +50,15 @@ class Connection:
         return cls(**{**config, "weights": weights_from_config(config["weights"])})
 
 
+class Copies(NamedTuple):
+    """Copies of the weights of a connection that fields are made by; None for the weights."""
+
+    plain: Any = None
+    """of W, (V, H): in another precision"""
+    transposed: Any = None
+    """of Wᵀ, (H, V): also since memory of its own is faster than a view"""
+
+
 class Link(NamedTuple):
     """A connection as seen from one of its layers; what is written into it counts at once."""
 
@@ -58,7 +67,7 @@ class Link(NamedTuple):
     transposed: bool
     """True where the neighbour is the domain, so that the input is r(neighbour) Wᵀ"""
     copy: Any = None
-    """Wᵀ in memory of its own, kept up to date by whoever made it: faster than a view"""
+    """what to multiply by in the place of W, or Wᵀ: a copy that whoever made it keeps up to date"""
 
     @property
     def gain(self) -> float:
@@ -85,7 +94,7 @@ def _product(a: Any, b: Any, out: Any) -> Any:
     def some(part: slice) -> None:
         be.units_dot(a[part], b, out=out[part])
 
-    in_pieces(some, rows, rows * be.num_elements(b))
+    in_pieces(some, rows, rows * b.shape[0] * b.shape[1])
     return out
 
 
@@ -165,7 +174,7 @@ def check_machine(model: Any) -> None:
 
 
 def links_of(
-    num_layers: int, connections: Sequence[Connection], copies: Sequence[Any] = ()
+    num_layers: int, connections: Sequence[Connection], copies: Sequence[Copies] = ()
 ) -> list[list[Link]]:
     """For each layer the links to its neighbours.
 
@@ -173,11 +182,11 @@ def links_of(
     ----------
     num_layers : int
     connections : sequence of Connection
-    copies : sequence of tensors, optional
-        Transposed weights of each connection; see ``Link.copy``.
+    copies : sequence of Copies, optional
+        Of the weights of each connection; see ``Link.copy``.
     """
     links: list[list[Link]] = [[] for _ in range(num_layers)]
-    for c, copy in zip(connections, copies or [None] * len(connections), strict=True):
-        links[c.target_index].append(Link(c.domain_index, c, True, copy))
-        links[c.domain_index].append(Link(c.target_index, c, False))
+    for c, some in zip(connections, copies or [Copies()] * len(connections), strict=True):
+        links[c.target_index].append(Link(c.domain_index, c, True, some.transposed))
+        links[c.domain_index].append(Link(c.target_index, c, False, some.plain))
     return links

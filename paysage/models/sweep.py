@@ -12,7 +12,7 @@ from typing import Any
 from paysage import backends as be
 from paysage.errors import ConfigError
 from paysage.layers import Layer
-from paysage.models.graph import Connection, Link, links_of
+from paysage.models.graph import Connection, Copies, Link, links_of
 from paysage.models.state import State
 
 Tensor = Any
@@ -45,15 +45,15 @@ class Sweeps:
     ----------
     layers : sequence of Layer
     connections : sequence of Connection
-    copies : sequence of tensors, optional
-        Transposed weights of each connection, kept up to date by the caller.
+    copies : sequence of Copies, optional
+        Of the weights of each connection, kept up to date by the caller.
     """
 
     def __init__(
         self,
         layers: Sequence[Layer],
         connections: Sequence[Connection],
-        copies: Sequence[Tensor] = (),
+        copies: Sequence[Copies] = (),
     ) -> None:
         self.layers = layers
         self.links = links_of(len(layers), connections, copies)

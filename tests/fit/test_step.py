@@ -70,7 +70,8 @@ METHODS = {"pcd": fit.pcd, "cd": fit.cd}
 
 
 def step_of(model, kind=Step, method=fit.pcd, rule="adam", update="markov_chain", **kwargs):
-    phases = Phases(model, 6, mcsteps=2, update_method=update)
+    update, _, precision = update.partition(" in ")
+    phases = Phases(model, 6, 2, update, precision=precision or "float32")
     phases.set_driven(True)
     return kind(model, phases, method, RULES[rule](0.1), **kwargs)
 
@@ -88,6 +89,7 @@ CASES = [
     *(("bernoulli", "pcd", rule, "markov_chain") for rule in RULES),
     *((name, "cd", "adam", "markov_chain") for name in ("bernoulli", "centered")),
     *(("centered", "pcd", "adam", update) for update in ("mean_field_iteration",)),
+    *((name, "pcd", "adam", "markov_chain in bf16") for name in ("centered", "gaussian")),
     *((name, "pcd", "adam", "deterministic_iteration") for name in ("centered", "mixture")),
 ]
 

@@ -114,8 +114,10 @@ def moment_gap(
     scratch: Array | None,
     part: slice | None,
 ) -> Array:
-    """<a b^T>_model - <a b^T>_data: (B, m), (B, n) -> (m, n); B may differ between the two."""
-    products.check_moments(data_a, data_b, model_a, model_b)
+    """<a b^T>_model - <a b^T>_data: (B, m), (B, n) -> (m, n); B may differ between the two.
+
+    The shapes have been checked.
+    """
     shape, kind = (model_a.shape[1], model_b.shape[1]), np.result_type(model_a, model_b)
     rows = part or slice(0, shape[0])
     target, other = _buffer(out, shape, kind), _buffer(scratch, shape, kind)

@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from paysage.backends.cpu import draws, products
+from paysage.backends.cpu import draws, halves, products
 from paysage.backends.cpu import fused as cpu
 from paysage.backends.python_backend.linalg import dot
 from paysage.backends.python_backend.random import stream
@@ -31,9 +31,29 @@ def onehot_sample(field, loc, beta=None, out=None):
 
 
 def units_dot(units, matrix, out=None):
+    if isinstance(matrix, halves.Halves):
+        return halves.dot(units, matrix, out)
     if out is None:
         out = np.empty((len(units), matrix.shape[1]), np.result_type(units, matrix))
     return out if products.skipped_dot(units, matrix, out) else dot(units, matrix, out)
+
+
+def has_bfloat16():
+    return True
+
+
+def bfloat16_zeros(shape):
+    return halves.Halves(shape)
+
+
+def to_bfloat16_(out, x, part=None):
+    halves.write(out, x, part)
+    return out
+
+
+def to_bfloat16_transposed_(out, x, part=None):
+    halves.write_transposed(out, x, part)
+    return out
 
 
 def write_transposed(matrix, out, part=None):
@@ -47,6 +67,9 @@ def add_outer_(out, a, b, weight=1.0, part=None):
 
 
 def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=None):
+    products.check_moments(data_a, data_b, model_a, model_b)
+    if halves.check_both(data_b, model_b):
+        return halves.moment_gap(data_a, data_b, model_a, model_b, out, part)
     return cpu.moment_gap(data_a, data_b, model_a, model_b, out, scratch, part)
 
 

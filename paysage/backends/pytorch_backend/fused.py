@@ -8,9 +8,9 @@ learning rates may be 0-dimensional tensors there, and what is drawn comes from 
 
 import torch
 
-from paysage.backends.cpu import draws, products
+from paysage.backends.cpu import draws, halves, products
 from paysage.backends.cpu import fused as cpu
-from paysage.backends.pytorch_backend import gpu
+from paysage.backends.pytorch_backend import device, gpu
 from paysage.backends.pytorch_backend.device import gpu_chosen, on_gpu
 from paysage.backends.pytorch_backend.random import stream
 from paysage.backends.pytorch_backend.tensor import CONTIGUOUS, Float, Tensor
@@ -74,11 +74,44 @@ def onehot_sample(field, loc, beta=None, out=None):
 
 
 def units_dot(units, matrix, out=None):
+    if isinstance(matrix, halves.Halves):
+        result = halves.dot(_array(units), matrix, _array(out))
+        return torch.from_numpy(result) if out is None else out
+    if matrix.dtype == torch.bfloat16:
+        return gpu.bfloat16_dot(units, matrix, out)
     if out is None:
         out = torch.empty((len(units), matrix.shape[1]), dtype=units.dtype, device=units.device)
     if on_gpu(units) or not products.skipped_dot(_array(units), _array(matrix), _array(out)):
         torch.mm(units, matrix, out=out)
     return out
+
+
+def has_bfloat16():
+    if device.current().type != "cuda":
+        return True
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def bfloat16_zeros(shape):
+    if gpu_chosen():
+        return torch.zeros(shape, dtype=torch.bfloat16, device=device.current())
+    return halves.Halves(shape)
+
+
+def to_bfloat16_(out, x, part=None):
+    if isinstance(out, halves.Halves):
+        halves.write(out, _array(x), part)
+    else:
+        rows = part or slice(0, len(out))
+        out[rows] = x[rows]
+    return out
+
+
+def to_bfloat16_transposed_(out, x, part=None):
+    if isinstance(out, halves.Halves):
+        halves.write_transposed(out, _array(x), part)
+        return out
+    return to_bfloat16_(out, x.t(), part)
 
 
 def write_transposed(matrix, out, part=None):
@@ -107,6 +140,11 @@ def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=No
             (model_a.shape[1], model_b.shape[1]), dtype=model_a.dtype, device=model_a.device
         )
     rows = part or slice(0, len(out))
+    if halves.check_both(data_b, model_b):
+        halves.moment_gap(_array(data_a), data_b, _array(model_a), model_b, _array(out), part)
+        return out
+    if data_b.dtype == torch.bfloat16:
+        return gpu.bfloat16_moment_gap(data_a, data_b, model_a, model_b, out, rows)
     phases = ((model_a, model_b, 1 / len(model_a)), (data_a, data_b, -1 / len(data_a)))
     for k, (a, b, weight) in enumerate(phases):
         arrays = () if on_gpu(out) else (_array(a), _array(b), rows, weight, k > 0, _array(out))

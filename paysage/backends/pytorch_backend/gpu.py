@@ -52,6 +52,31 @@ def onehot_sample(field, loc, beta, out):
     return out.zero_().scatter_(1, unit, 1.0).mul_(total / total)
 
 
+def _bfloat16_product(a, b, out=None):
+    """The product of matrices in bfloat16, in float32."""
+    if a.is_cuda:
+        return torch.mm(a, b, out_dtype=Float, out=out)
+    # PyTorch has this product on CUDA only; that of the same numbers in float32 is the same
+    return torch.mm(a.to(Float), b.to(Float), out=out)
+
+
+def bfloat16_dot(units, matrix, out):
+    """The product of units, rounded, with a matrix in bfloat16."""
+    return _bfloat16_product(units.to(torch.bfloat16), matrix, out)
+
+
+def bfloat16_moment_gap(data_a, data_b, model_a, model_b, out, rows):
+    """<a b^T>_model - <a b^T>_data in some rows of out, with a rounded and b in bfloat16."""
+    part = out[rows]
+    for k, (a, b) in enumerate(((model_a, model_b), (data_a, data_b))):
+        product = _bfloat16_product(a[:, rows].to(torch.bfloat16).t(), b)
+        if k == 0:
+            torch.mul(product, 1 / len(a), out=part)
+        else:
+            part.sub_(product, alpha=1 / len(a))
+    return out
+
+
 def gamma_start(num, std):
     """Start of the autoregressive Gamma process, (num, 1)."""
     check_process(0.0, std)

@@ -18,7 +18,9 @@ from paysage.backends.pytorch_backend.tensor import CONTIGUOUS, Float, Tensor
 
 def _array(x):
     """A NumPy view of a CPU tensor's memory; None and numbers as they are."""
-    return x.detach().numpy() if isinstance(x, Tensor) else x
+    if not isinstance(x, Tensor):
+        return x
+    return x.detach().numpy() if x.requires_grad else x.numpy()
 
 
 def _output(field, out):

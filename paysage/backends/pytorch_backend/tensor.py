@@ -91,7 +91,10 @@ def item(x):
 
 
 def is_finite_all(x):
-    return bool(torch.isfinite(torch.as_tensor(x)).all())
+    x = torch.as_tensor(x).detach()
+    if device.on_gpu(x):
+        return bool(torch.isfinite(x).all())
+    return bool(np.isfinite(x.numpy()).all())  # ten times as fast as PyTorch's
 
 
 def _converted(x, dtype, numpy_dtype):

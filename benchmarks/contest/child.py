@@ -55,7 +55,7 @@ def train(rows: Any, num_train: int, metrics: bool = False) -> None:
     trainer = fit.SGD(model, batch)
     if not metrics:
         trainer.monitor.generator_metrics.clear()
-    trainer.train(optimizers.ADAM(stepsize=1e-3), 1, verbose=False)
+    trainer.train(optimizers.ADAM(stepsize=1e-2), 1, verbose=False)
 
 
 def memory(name: str, path: Path, num_train: int) -> dict[str, float]:

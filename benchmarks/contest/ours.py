@@ -74,7 +74,7 @@ def start(
         trainer.monitor.generator_metrics.clear()
     train = partial(
         trainer.train,
-        optimizers.ADAM(stepsize=1e-3),
+        optimizers.ADAM(stepsize=1e-2),
         task.epochs,
         mcsteps=task.steps,
         method=getattr(fit, task.method),

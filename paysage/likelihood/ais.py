@@ -27,8 +27,8 @@ Tensor = Any
 #: nats by which an estimate may be rounded without a warning
 ROUNDED = 0.3
 
-#: nats by which log weights may spread without a warning: three standard errors of 100 chains hold
-#: the truth in 99 of 100 cases where it is 0.5, and in 95 or fewer where it is above one
+#: nats by which log weights may spread without a warning: three standard errors of 100 chains held
+#: the truth in 98 or 99 of 100 cases where it was 0.5, and in 91 or more where it was about one
 SPREAD = 1.0
 
 #: relative error of a number in single precision

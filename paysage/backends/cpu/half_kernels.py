@@ -22,8 +22,6 @@ _jit = njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="n
 
 LANES = 16
 GROUP = 2 * LANES
-#: vectors of words that are added up at one go: their sums take twice as many registers
-MOST_VECTORS = 8
 
 _INT, _LONG, _FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
 _WORDS, _FLOATS = ir.VectorType(_INT, LANES), ir.VectorType(_FLOAT, LANES)
@@ -101,24 +99,24 @@ def _adder(vectors):
     """A loop that adds up rows of a matrix, over some vectors of words."""
 
     @intrinsic
-    def add(typing, words, start, stride, places, factors, n, sums, to):
-        """sums[to:] = of factors[k] * (vectors from word `start` of row places[k]), k < n."""
+    def add(typing, words, start, stride, places, factors, first, last, sums, to):
+        """sums[to:] = of factors[k] * (vectors from word `start` of row places[k])."""
 
         def generate(context, builder, signature, args):
             kinds = signature.args
             matrix, listed, scales, total = (
-                _data(context, builder, kinds[k], args[k]) for k in (0, 3, 4, 6)
+                _data(context, builder, kinds[k], args[k]) for k in (0, 3, 4, 7)
             )
-            start, stride, n, to = (args[k] for k in (1, 2, 5, 7))
-            entry, zero = builder.block, ir.Constant(_LONG, 0)
+            start, stride, first, last, to = (args[k] for k in (1, 2, 5, 6, 8))
+            entry = builder.block
             head, body, end = (builder.append_basic_block(x) for x in ("head", "body", "end"))
             builder.branch(head)
             builder.position_at_end(head)
             k, sums = builder.phi(_LONG), [builder.phi(_FLOATS) for _ in range(2 * vectors)]
-            k.add_incoming(zero, entry)
+            k.add_incoming(first, entry)
             for x in sums:
                 x.add_incoming(ir.Constant(_FLOATS, [0.0] * LANES), entry)
-            builder.cbranch(builder.icmp_signed("<", k, n), body, end)
+            builder.cbranch(builder.icmp_signed("<", k, last), body, end)
             builder.position_at_end(body)
             place = builder.sext(builder.load(builder.gep(listed, [k])), _LONG)
             factor = _everywhere(builder, builder.load(builder.gep(scales, [k])))
@@ -138,12 +136,57 @@ def _adder(vectors):
             return context.get_dummy_value()
 
         long = types.int64
-        return types.void(words, long, long, places, factors, long, sums, long), generate
+        kinds = (words, long, long, places, factors, long, long, sums, long)
+        return types.void(*kinds), generate
 
     return add
 
 
-_add_8, _add_4, _add_2, _add_1 = (_adder(vectors) for vectors in (MOST_VECTORS, 4, 2, 1))
+_add_1, _add_2, _add_3, _add_4, _add_5, _add_6, _add_7, _add_8 = map(_adder, range(1, 9))
+
+#: for each set of eight places, as bits: its members, and zeros up to eight
+_MEMBERS = [[k for k in range(8) if bits >> k & 1] for bits in range(256)]
+
+
+@intrinsic
+def _list_eight(typing, values, start, first, places, n):
+    """Append to the first n places those of values[start : start + 8] that are not zero.
+
+    The place of values[start] is `first`. Gives the new number of places; writes eight.
+    """
+
+    def generate(context, builder, signature, args):
+        source = _data(context, builder, signature.args[0], args[0])
+        target = _data(context, builder, signature.args[3], args[3])
+        start, first, n = args[1], args[2], args[4]
+        floats, bytes_, words = (ir.VectorType(kind, 8) for kind in (_FLOAT, ir.IntType(8), _INT))
+        some = _load(builder, source, start, floats)
+        on = builder.fcmp_unordered("une", some, ir.Constant(floats, [0.0] * 8))
+        bits = builder.bitcast(on, ir.IntType(8))
+        table = _table(builder.module, bytes_)
+        index = builder.zext(bits, _LONG)
+        members = builder.load(builder.gep(table, [ir.Constant(_LONG, 0), index]))
+        offset = builder.insert_element(
+            ir.Constant(words, ir.Undefined), builder.trunc(first, _INT), ir.Constant(_INT, 0)
+        )
+        offset = builder.shuffle_vector(offset, offset, ir.Constant(words, [0] * 8))
+        _store(builder, builder.add(builder.zext(members, words), offset), target, n)
+        return builder.add(n, builder.zext(builder.ctpop(bits), _LONG))
+
+    long = types.int64
+    return types.int64(values, long, long, places, long), generate
+
+
+def _table(module, kind):
+    """The members of each set of eight places, in the memory of a compiled module."""
+    name = "paysage_members"
+    if name in module.globals:
+        return module.globals[name]
+    rows = [ir.Constant(kind, m + [0] * (8 - len(m))) for m in _MEMBERS]
+    table = ir.GlobalVariable(module, ir.ArrayType(kind, 256), name)
+    table.linkage, table.global_constant = "internal", True
+    table.initializer = ir.Constant(table.value_type, rows)
+    return table
 
 
 @intrinsic
@@ -253,106 +296,128 @@ def widen(words, out):
 
 
 @_jit
-def _count(x, first, last):
-    """Elements in these columns that are not zero."""
-    total = 0
-    for b in range(x.shape[0]):
-        row, count = x[b, first:last], np.int32(0)
-        for j in range(row.size):
-            count += np.int32(row[j] != 0)
-        total += count
-    return total
-
-
-@_jit
-def _list_row(row, places, factors):
-    """Write where a row is not zero, and what is there; give the number of these places.
-
-    Eight elements at a time are passed over if all their bits are zero, as most are in an image.
-    """
-    n, pairs = 0, row[: row.size // 2 * 2].view(np.int64)
-    whole = pairs.size // 4 * 4
-    for p in range(0, whole, 4):
-        if pairs[p] | pairs[p + 1] | pairs[p + 2] | pairs[p + 3]:
-            for j in range(2 * p, 2 * p + 8):
-                places[n] = j
-                factors[n] = row[j]
-                n += row[j] != 0
-    for j in range(2 * whole, row.size):
+def _list_row(row, places, n):
+    """Append to n places those where a row is not zero; gives their number."""
+    whole = row.size // 8 * 8
+    for j in range(0, whole, 8):
+        n = _list_eight(row, j, j, places, n)
+    for j in range(whole, row.size):
         places[n] = j
-        factors[n] = row[j]
         n += row[j] != 0
     return n
 
 
 @_jit
-def _add_up(words, places, factors, n, sums):
-    """Make the sums (16 ceil(n / 32) * 2,) of factors[k] * row places[k], k < n, of a matrix."""
-    width, start = words.shape[1], 0
-    while start + 8 * LANES <= width:
-        _add_8(words, start, width, places, factors, n, sums, 2 * start)
-        start += 8 * LANES
-    if start + 4 * LANES <= width:
-        _add_4(words, start, width, places, factors, n, sums, 2 * start)
-        start += 4 * LANES
-    if start + 2 * LANES <= width:
-        _add_2(words, start, width, places, factors, n, sums, 2 * start)
-        start += 2 * LANES
-    if start < width:
-        _add_1(words, start, width, places, factors, n, sums, 2 * start)
+def _list_rows(x, first, last, ends, most):
+    """Where the rows of x are not zero between two columns, one row after the other.
+
+    Row b ends at ends[b + 1]. If there are more than so many places there are none.
+    """
+    places = np.empty(most + (last - first) + 8, np.int32)
+    ends[0] = 0
+    for b in range(x.shape[0]):
+        ends[b + 1] = _list_row(x[b, first:last], places, ends[b])
+        if ends[b + 1] > most:
+            return places[:0]
+    return places
+
+
+@_jit
+def _add_up(words, places, factors, first, last, sums):
+    """The sums of factors[k] * row places[k] of a matrix over these k."""
+    row, start, to = words.shape[1], 0, 0
+    width = row
+    while width > 8 * LANES:
+        _add_8(words, start, row, places, factors, first, last, sums, to)
+        start, width, to = start + 8 * LANES, width - 8 * LANES, to + 8 * GROUP
+    # a branch for each number of vectors, so that all sums of one stay in registers
+    if width == 8 * LANES:
+        _add_8(words, start, row, places, factors, first, last, sums, to)
+    elif width == 7 * LANES:
+        _add_7(words, start, row, places, factors, first, last, sums, to)
+    elif width == 6 * LANES:
+        _add_6(words, start, row, places, factors, first, last, sums, to)
+    elif width == 5 * LANES:
+        _add_5(words, start, row, places, factors, first, last, sums, to)
+    elif width == 4 * LANES:
+        _add_4(words, start, row, places, factors, first, last, sums, to)
+    elif width == 3 * LANES:
+        _add_3(words, start, row, places, factors, first, last, sums, to)
+    elif width == 2 * LANES:
+        _add_2(words, start, row, places, factors, first, last, sums, to)
+    else:
+        _add_1(words, start, row, places, factors, first, last, sums, to)
 
 
 @_jit
 def product(x, words, out, most):
     """Make out = x matrix, (B, m), (m, n) -> (B, n), if x has at most so many nonzero elements."""
-    if _count(x, 0, x.shape[1]) > most:
+    ends = np.empty(x.shape[0] + 1, np.int64)
+    places = _list_rows(x, 0, x.shape[1], ends, most)
+    if places.size == 0:
         return False
-    places, factors = np.empty(x.shape[1] + 1, np.int32), np.empty(x.shape[1] + 1, np.float32)
+    factors = np.empty(ends[-1], np.float32)
+    for b in range(x.shape[0]):
+        for k in range(ends[b], ends[b + 1]):
+            factors[k] = x[b, places[k]]
     sums = np.empty(2 * words.shape[1], np.float32)
     for b in range(x.shape[0]):
-        n = _list_row(x[b], places, factors)
-        _add_up(words, places, factors, n, sums)
+        _add_up(words, places, factors, ends[b], ends[b + 1], sums)
         out[b] = sums[: out.shape[1]]
     return True
 
 
 @_jit
-def _list_columns(x, first, last, places, factors, lengths):
-    """For each of these columns list the rows where it is not zero, and what is there."""
+def _by_columns(x, first, last, most, starts):
+    """For each column between two, one after the other: rows where x is not zero, what is there.
+
+    Column j of them ends at starts[j]; the last of all is -1 if there are more than so many.
+    """
+    ends = np.empty(x.shape[0] + 1, np.int64)
+    places = _list_rows(x, first, last, ends, most)
+    if places.size == 0:
+        starts[-1] = -1
+        return places, np.empty(0, np.float32)
+    starts[:] = 0
+    for k in range(ends[-1]):
+        starts[places[k] + 1] += 1
+    for j in range(last - first):
+        starts[j + 1] += starts[j]
+    rows, factors = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.float32)
     for b in range(x.shape[0]):
-        row = x[b, first:last]
-        for j in range(row.size):
-            if row[j] != 0:
-                n = lengths[j]
-                places[j, n] = b
-                factors[j, n] = row[j]
-                lengths[j] = n + 1
+        for k in range(ends[b], ends[b + 1]):
+            j = places[k]
+            rows[starts[j]] = b
+            factors[starts[j]] = x[b, first + j]
+            starts[j] += 1
+    return rows, factors
 
 
 @_jit
-def moments(x, words, first, last, scale, add, out, most):
-    """For columns first to last of x make out = scale x^T y, plus out if `add`: (B, m), (B, n).
+def moment_gap(x, y, data_x, data_y, first, last, part, out):
+    """For columns first to last of x make out = x^T y / B - data_x^T data_y / B', (m, n).
 
-    Only if x has at most so many nonzero elements in these columns.
+    Only if in these columns at most such a part of either's elements is not zero.
     """
-    if _count(x, first, last) > most:
+    size = last - first
+    starts, data_starts = np.empty(size + 1, np.int64), np.empty(size + 1, np.int64)
+    most, data_most = np.int64(part * x.shape[0] * size), np.int64(part * data_x.shape[0] * size)
+    rows, factors = _by_columns(x, first, last, most, starts)
+    data_rows, data_factors = _by_columns(data_x, first, last, data_most, data_starts)
+    if starts[-1] < 0 or data_starts[-1] < 0:
         return False
-    size, rows = last - first, x.shape[0]
-    places, factors = np.empty((size, rows + 1), np.int32), np.empty((size, rows + 1), np.float32)
-    lengths = np.zeros(size, np.int64)
-    _list_columns(x, first, last, places, factors, lengths)
-    sums = np.empty(2 * words.shape[1], np.float32)
-    for i in range(size):
-        _add_up(words, places[i], factors[i], lengths[i], sums)
-        _write(out[first + i], sums, scale, add)
+    sums, data_sums = np.empty(2 * y.shape[1], np.float32), np.empty(2 * y.shape[1], np.float32)
+    scale, data_scale = np.float32(1 / x.shape[0]), np.float32(1 / data_x.shape[0])
+    begin, data_begin = np.int64(0), np.int64(0)
+    for j in range(size):
+        _add_up(y, rows, factors, begin, starts[j], sums)
+        _add_up(data_y, data_rows, data_factors, data_begin, data_starts[j], data_sums)
+        _write_gap(out[first + j], sums, scale, data_sums, data_scale)
+        begin, data_begin = starts[j], data_starts[j]
     return True
 
 
 @_jit
-def _write(row, sums, scale, add):
-    if add:
-        for j in range(row.size):
-            row[j] += scale * sums[j]
-    else:
-        for j in range(row.size):
-            row[j] = scale * sums[j]
+def _write_gap(row, sums, scale, data_sums, data_scale):
+    for j in range(row.size):
+        row[j] = scale * sums[j] - data_scale * data_sums[j]

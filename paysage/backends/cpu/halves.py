@@ -4,6 +4,7 @@ Sums are of float32 throughout. The units that such a matrix is multiplied with 
 a product is that of the rounded matrix, to the accuracy of float32.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -47,10 +48,8 @@ def write(out: Halves, matrix: Array, part: slice | None = None) -> None:
     """Rows `part` of the rounded matrix become those of a matrix (m, n)."""
     if matrix.shape != out.shape:
         raise ShapeError(f"to_bfloat16_ got a matrix {matrix.shape} for one of shape {out.shape}")
-    from paysage.backends.cpu import half_kernels
-
     rows = part or slice(0, len(out))
-    half_kernels.round_rows(_ready(matrix), rows.start, rows.stop, out.words)
+    _kernels().round_rows(_ready(matrix), rows.start, rows.stop, out.words)
 
 
 def write_transposed(out: Halves, matrix: Array, part: slice | None = None) -> None:
@@ -59,18 +58,14 @@ def write_transposed(out: Halves, matrix: Array, part: slice | None = None) -> N
         raise ShapeError(
             f"to_bfloat16_transposed_ got a matrix {matrix.shape} for one of shape {out.shape}"
         )
-    from paysage.backends.cpu import half_kernels
-
     rows = part or slice(0, len(out))
-    half_kernels.round_columns(_ready(matrix), rows.start, rows.stop, out.words)
+    _kernels().round_columns(_ready(matrix), rows.start, rows.stop, out.words)
 
 
 def wide(matrix: Halves) -> Array:
     """The float32 numbers that a rounded matrix holds."""
-    from paysage.backends.cpu import half_kernels
-
     out = np.empty(matrix.shape, np.float32)
-    half_kernels.widen(matrix.words, out)
+    _kernels().widen(matrix.words, out)
     return out
 
 
@@ -83,12 +78,10 @@ def dot(units: Array, matrix: Halves, out: Array | None = None) -> Array:
             f"got units {units.shape}, a matrix {matrix.shape} and out {given}, expected "
             "(B, m), (m, n) and (B, n)"
         )
-    from paysage.backends.cpu import half_kernels
-
     units, target = _ready(units), out
     if target is None or not _readable(target):
         target = np.empty(shape, np.float32)
-    if not half_kernels.product(units, matrix.words, target, SPARSE * units.size):
+    if not _kernels().product(units, matrix.words, target, int(SPARSE * units.size)):
         np.dot(units, wide(matrix), out=target)
     if out is None or out is target:
         return target
@@ -110,25 +103,16 @@ def moment_gap(
     if target is None or not _readable(target):
         target = np.empty(shape, np.float32)
     rows = part or slice(0, shape[0])
-    _add_moments(model_a, model_b, rows, 1 / len(model_a), False, target)
-    _add_moments(data_a, data_b, rows, -1 / len(data_a), True, target)
+    data_a, model_a = _ready(data_a), _ready(model_a)
+    factors = (model_a, model_b.words, data_a, data_b.words)
+    if not _kernels().moment_gap(*factors, rows.start, rows.stop, SPARSE, target):
+        gap = np.dot(model_a[:, rows].T / np.float32(len(model_a)), wide(model_b))
+        gap -= np.dot(data_a[:, rows].T / np.float32(len(data_a)), wide(data_b))
+        target[rows] = gap
     if out is None or out is target:
         return target
     out[rows] = target[rows]
     return out
-
-
-def _add_moments(a: Array, b: Halves, rows: slice, weight: float, add: bool, out: Array) -> None:
-    """Rows of out become weight * a^T b, plus what they were if `add`."""
-    from paysage.backends.cpu import half_kernels
-
-    a, scale = _ready(a), np.float32(weight)
-    most = SPARSE * len(a) * (rows.stop - rows.start)
-    if half_kernels.moments(a, b.words, rows.start, rows.stop, scale, add, out, most):
-        return
-    product = np.dot(a[:, rows].T, wide(b))
-    product *= scale
-    out[rows] = out[rows] + product if add else product
 
 
 def check_both(data_b: Any, model_b: Any) -> bool:
@@ -137,6 +121,14 @@ def check_both(data_b: Any, model_b: Any) -> bool:
     if both[0] != both[1]:
         raise ShapeError("moment_gap got one matrix in bfloat16 and one that is not")
     return both[0]
+
+
+@functools.cache
+def _kernels() -> Any:
+    """The compiled loops, which bring in numba, at their first use."""
+    from paysage.backends.cpu import half_kernels
+
+    return half_kernels
 
 
 def _readable(x: Array) -> bool:

@@ -50,15 +50,15 @@ def test_walks_by_themselves_leave_the_distribution_as_it_is(name):
 def test_chains_from_anywhere_arrive_at_it(name):
     model = MACHINES[name]()
     exact = ExactMachine(model)
-    chains = 20000
+    chains = 10000
     sampler = TemperedTransitions.from_model(model, chains, betas=6)
-    sampler.update_state(30)
+    sampler.update_state(20)
     found = np.bincount(exact.index(sampler.state), minlength=len(exact.probabilities)) / chains
     distance = 0.5 * np.abs(found - exact.probabilities).sum()
     # of exact draws half the sum of mean deviations, sqrt(2 p / (pi n)) each, is expected; the sum
-    # concentrates (McDiarmid: beyond 4 / sqrt(2 n) = 0.02 more with probability 1e-7)
+    # concentrates (McDiarmid: beyond 4 / sqrt(2 n) = 0.03 more with probability 1e-7)
     expected = 0.5 * np.sqrt(2 * exact.probabilities / (np.pi * chains)).sum()
-    assert distance < expected + 0.02
+    assert distance < expected + 0.03
 
 
 def test_walks_carry_chains_from_one_mode_to_the_other():
@@ -70,10 +70,10 @@ def test_walks_carry_chains_from_one_mode_to_the_other():
     shares = []
     for sampler in (
         SequentialMC(model, clamped=(), beta_std=0.0),
-        TemperedTransitions(model, betas=np.geomspace(1.0, 0.05, 100)),
+        TemperedTransitions(model, betas=np.geomspace(1.0, 0.05, 60)),
     ):
         sampler.set_state(start)
-        sampler.update_state(60)
+        sampler.update_state(40)
         shares.append(np.mean(array(sampler.state[0]).mean(axis=1) > 0.5))
     assert shares[0] < 0.01  # alone they never leave
     # both modes are alike; a share of 400 chains has a standard error of 0.025

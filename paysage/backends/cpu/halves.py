@@ -14,7 +14,7 @@ from paysage.errors import ShapeError
 Array = np.ndarray
 
 #: rows with at most this share of elements that are not zero are added up faster than multiplied
-SPARSE = 0.6
+SPARSE = 0.75
 
 _SINGLE = np.dtype(np.float32)
 _LINE = 64  # bytes of a line of the cache, and of a vector

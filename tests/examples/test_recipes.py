@@ -67,8 +67,8 @@ def test_a_deep_machine_starts_as_the_restricted_one_that_it_was_grown_from(load
     options = options_of(module, load, f"--out={tmp_path}")
     below, _ = module.first_layers(options)
     (path,) = tmp_path.iterdir()
-    again, seconds = module.first_layers(options_of(module, load, f"--start={path}"))
-    assert seconds == 0.0
+    again, taken = module.first_layers(options_of(module, load, f"--start={path}"))
+    assert taken == (0.0, 0.0)
     data = recipe.make_batch(recipe.find_images(options), recipe.SAMPLED, 100)
     model = module.grown(again, 4, data)
     model.connections[1].weights.params.matrix[:] = 0.0

@@ -26,18 +26,20 @@ def run(options: argparse.Namespace) -> recipe.Found:
     images = recipe.find_images(options)
     data = recipe.make_batch(images, recipe.SAMPLED, settings.batch_size)
     model = grown(below, 10 if options.quick else NUM_HIDDEN, data)
-    _, seconds = recipe.train(
+    taken = recipe.train(
         model, data, settings, positive_phase=fit.MeanField(tolerance=1e-2, max_sweeps=20)
     )
     recipe.save(model, NAME, options)
     found = recipe.estimate(model, options, recipe.SAMPLED)
-    return recipe.report(NAME, options, found, before + seconds)
+    # both machines, where the first one was trained here
+    total = recipe.Spent(*map(sum, zip(before, taken, strict=True)))
+    return recipe.report(NAME, options, found, total)
 
 
-def first_layers(options: argparse.Namespace) -> tuple[BoltzmannMachine, float]:
+def first_layers(options: argparse.Namespace) -> tuple[BoltzmannMachine, recipe.Spent]:
     """The restricted machine to start with, and the seconds that its training took here."""
     if options.start:
-        return BoltzmannMachine.from_saved(options.start), 0.0
+        return BoltzmannMachine.from_saved(options.start), recipe.Spent(0.0, 0.0)
     return recipe.trained_rbm(rbm_sampled.NAME, options, rbm_sampled.SETTINGS, recipe.SAMPLED)
 
 

@@ -8,14 +8,14 @@ import argparse
 import recipe
 
 NAME = "rbm_sampled"
-SETTINGS = recipe.Training(epochs=100, rate=0.05)
+SETTINGS = recipe.Training(epochs=100, rate=0.1, batch_size=50)
 
 
 def run(options: argparse.Namespace) -> recipe.Found:
     """Train, estimate, save; prints the line for the table."""
-    model, seconds = recipe.trained_rbm(NAME, options, SETTINGS, recipe.SAMPLED)
+    model, taken = recipe.trained_rbm(NAME, options, SETTINGS, recipe.SAMPLED)
     found = recipe.estimate(model, options, recipe.SAMPLED)
-    return recipe.report(NAME, options, found, seconds)
+    return recipe.report(NAME, options, found, taken)
 
 
 if __name__ == "__main__":

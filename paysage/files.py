@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import glob
 import os
 import secrets
 import shutil
@@ -53,14 +54,25 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     check_writable(path)
     target = _resolved(path)
-    # 40 letters of four bytes leave room for the rest in the 255 that a name may have
-    partial = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.part")
+    partial = target.with_name(f"{_start_of_partial(target)}{secrets.token_hex(6)}.part")
     _create(partial)
     try:
         yield partial
         _rename(partial, target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: str | Path) -> None:
+    """Remove what a killed process left of writing `path`; nobody may be writing it now."""
+    target = _resolved(path)
+    for partial in target.parent.glob(f"{glob.escape(_start_of_partial(target))}*.part"):
+        partial.unlink(missing_ok=True)
+
+
+def _start_of_partial(target: Path) -> str:
+    # 40 letters of four bytes leave room for the rest in the 255 that a name may have
+    return f".{target.name[:40]}."
 
 
 def _create(partial: Path) -> None:

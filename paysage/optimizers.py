@@ -9,6 +9,8 @@ from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from paysage import backends as be
 from paysage import schedules
 from paysage.capturable import Capturable
@@ -23,6 +25,14 @@ Tensor = Any
 
 #: multiplications of a matrix product that take as long as one element of a step
 COST_OF_STEP = 15
+
+#: attributes of an optimizer that are no settings
+_REMEMBERED = ("stepsize", "lr", "updates", "numbers", "_slots", "_model")
+
+
+def _storable(value: Any) -> Any:
+    """A setting for a file: JSON has no infinity, arrays have."""
+    return np.array(value) if isinstance(value, float) else value
 
 
 def _fraction(name: str, value: float) -> float:
@@ -120,6 +130,52 @@ class Optimizer(Capturable):
     def forget(self) -> None:
         """Start anew with the next gradient; the schedule stays where it is."""
         self.updates, self._slots = 0, {}
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings, and the schedule without its time, as JSON values; what a step needs."""
+        schedule = self.stepsize.get_config()
+        schedule.pop("time")
+        return {"name": type(self).__name__, "stepsize": schedule, **self._settings()}
+
+    def _settings(self) -> dict[str, Any]:
+        """All other attributes, which are numbers, names or None."""
+        found = {k: v for k, v in vars(self).items() if k not in _REMEMBERED}
+        for name, value in found.items():
+            if not isinstance(value, Real | str | None):
+                raise ConfigError(
+                    f"{type(self).__name__} has {name}, a {type(value).__name__}, which a "
+                    "checkpoint cannot hold: define get_memory and set_memory, and get_config"
+                )
+        return found
+
+    def get_memory(self, model: BoltzmannMachine) -> dict[str, Any]:
+        """What the next update of a model depends on, as arrays and JSON values.
+
+        Raises
+        ------
+        ConfigError
+            If a subclass has attributes of its own that are neither numbers nor names.
+        """
+        known = self._model() is model
+        return {
+            "settings": {k: _storable(v) for k, v in self._settings().items()},
+            "schedule": self.stepsize.get_config(),
+            "lr": self.lr,
+            "updates": self.updates if known else 0,
+            "slots": [
+                [*key, [be.to_numpy_array(slot) for slot in slots]]
+                for key, slots in (self._slots if known else {}).items()
+            ],
+        }
+
+    def set_memory(self, memory: dict[str, Any], model: BoltzmannMachine) -> None:
+        """Go on from what ``get_memory`` gave."""
+        for name, value in memory["settings"].items():
+            setattr(self, name, value.item() if isinstance(value, np.ndarray) else value)
+        self.stepsize = schedules.from_config(memory["schedule"])
+        self.lr, self.updates = memory["lr"], memory["updates"]
+        self._slots = {(i, k): [*map(be.float_tensor, slots)] for i, k, slots in memory["slots"]}
+        self._model = weakref.ref(model)
 
     def update(self, model: BoltzmannMachine, gradient: ModelGradient) -> None:
         """Move every parameter that is not fixed, then apply the constraints, in place.

@@ -1,5 +1,6 @@
 """Training: the methods, the training step, and the loops around it."""
 
+from paysage.fit.checkpoint import read_checkpoint
 from paysage.fit.layerwise import LayerwisePretrain
 from paysage.fit.mean_field import MeanField
 from paysage.fit.methods import cd, contrastive_divergence, pcd, persistent_contrastive_divergence
@@ -18,4 +19,5 @@ __all__ = [
     "contrastive_divergence",
     "pcd",
     "persistent_contrastive_divergence",
+    "read_checkpoint",
 ]

@@ -48,6 +48,15 @@ class ParameterMean:
         self.model.enforce_constraints()
         self.count, self._means = 0, []
 
+    def get_memory(self) -> dict[str, Any]:
+        """The mean so far, as arrays."""
+        return {"count": self.count, "means": [be.to_numpy_array(mean) for mean in self._means]}
+
+    def set_memory(self, memory: dict[str, Any]) -> None:
+        """Go on from what ``get_memory`` gave."""
+        self.count = memory["count"]
+        self._means = [be.float_tensor(mean) for mean in memory["means"]]
+
 
 def _moving(model: BoltzmannMachine) -> Any:
     """All tensors that training changes: parameters that are not fixed, and offsets."""

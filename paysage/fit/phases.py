@@ -114,6 +114,16 @@ class Phases:
             self._betas if driven else AutoregressiveGammaSampler(beta_std=0.0)
         )
 
+    def get_memory(self) -> dict[str, Any]:
+        """What the chains remember, as arrays and JSON values; see ``Chains.get_memory``."""
+        driven = self._betas is not None and self.negative.beta_sampler is self._betas
+        return {"driven": driven, "chains": self.negative.get_memory()}
+
+    def set_memory(self, memory: dict[str, Any]) -> None:
+        """Go on from what ``get_memory`` gave."""
+        self.set_driven(memory["driven"])
+        self.negative.set_memory(memory["chains"])
+
     def positive_state(self, visible: Tensor) -> State:
         """Start at the minibatch with the visible layer clamped; the last layer at its mean.
 

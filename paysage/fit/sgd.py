@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError, DivergenceError
 from paysage.fit.averaging import ParameterMean, first_averaged
+from paysage.fit.checkpoint import Checkpoint, Position
 from paysage.fit.checks import (
     check_data,
     check_finite,
@@ -23,8 +25,16 @@ from paysage.fit.checks import (
     check_tools,
 )
 from paysage.fit.mean_field import MeanField
+from paysage.fit.memory import Memory
 from paysage.fit.methods import pcd
 from paysage.fit.phases import Phases
+from paysage.fit.settings import (
+    describe_batch,
+    describe_method,
+    describe_metrics,
+    describe_part,
+    plain,
+)
 from paysage.fit.step import Step, make_step
 from paysage.metrics import ProgressMonitor
 from paysage.models import BoltzmannMachine
@@ -45,6 +55,8 @@ class _Run(NamedTuple):
     num_epochs: int
     mean: ParameterMean
     first_averaged: int
+    checkpoint: Checkpoint | None
+    memory: Memory
 
 
 class StochasticGradientDescent:
@@ -90,6 +102,9 @@ class StochasticGradientDescent:
         positive_phase: MeanField | None = None,
         average_last: float = 0.0,
         precision: str = "float32",
+        checkpoint: str | Path | None = None,
+        every: int = 1,
+        resume: bool = False,
     ) -> None:
         """Train for a number of epochs.
 
@@ -133,11 +148,24 @@ class StochasticGradientDescent:
             With 'bf16' the matrix products of a step take weights and means rounded to bfloat16 and
             sum in float32, which is faster; see ``docs/howto/precision.md``. Parameters, and all
             that happens outside of the steps, stay in float32.
+        checkpoint : path, optional
+            A file with everything that this training remembers, written after epochs; the file
+            before is replaced by the whole new one, or stays. See ``docs/howto/resume.md``.
+        every : int
+            Epochs from one writing of it to the next; it is written after the last one too.
+        resume : bool
+            Go on after the epoch of the checkpoint, to the same bits as without a break, if the
+            file is there; else begin. Arguments, model, optimizer, metrics and the sizes of the
+            data must be what they were; ``num_epochs`` may be greater, unless parameters are
+            averaged over a part of the epochs.
 
         Raises
         ------
         ConfigError, ShapeError, DataError
-            Before any work, if an argument or the data cannot be used.
+            Before any work, if an argument or the data cannot be used, or the checkpoint is that
+            of another training.
+        StorageError
+            If the checkpoint cannot be read, before any work, or cannot be written.
         BackendError
             If the GPU in use has no products in bfloat16.
         DivergenceError
@@ -162,6 +190,27 @@ class StochasticGradientDescent:
         first = first_averaged(average_last, num_epochs)
         AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
         self.monitor.check_saving(self.model)
+        if checkpoint is None and resume:
+            raise ConfigError("resume=True needs the file of a checkpoint: checkpoint='run.h5'")
+        file, stored = None, None
+        if checkpoint is not None:
+            settings = {
+                **self._settings(),
+                "optimizer": optimizer.get_config(),
+                "method": describe_method(method),
+                "sampler": None if sampler is None else type(sampler).__name__,
+                "positive_phase": describe_part(positive_phase),
+                "mcsteps": mcsteps,
+                "update_method": update_method,
+                "beta_std": beta_std,
+                "chains": chains,
+                "burn_in": burn_in,
+                "lr_period": "epoch" if each_epoch else "training",
+                "average_last": [average_last, num_epochs if average_last else 0],
+                "precision": precision,
+            }
+            file = Checkpoint(checkpoint, every, plain(settings))
+            stored = file.read(num_epochs) if resume else None
         check_data(self.model, self.batch)
         phases = Phases(
             self.model,
@@ -176,20 +225,42 @@ class StochasticGradientDescent:
         rows = self.batch.tables["train"].output_batch_size
         step = make_step(self.model, phases, method, optimizer, rows, capture)
         mean = ParameterMean(self.model)
-        run = _Run(optimizer, phases, step, burn_in, each_epoch, verbose, num_epochs, mean, first)
+        memory = Memory(self.model, optimizer, phases, method, mean, self.monitor)
+        if file is not None:
+            memory.get()  # refuses now what could not be stored later
+        run = _Run(
+            *(optimizer, phases, step, burn_in, each_epoch, verbose, num_epochs, mean, first),
+            *(file, memory),
+        )
         largest = max(chains, self.batch.batch_size) * self.model.largest_matrix()
         on_gpu = be.get_backend().processor == "gpu"
         with undivided() if on_gpu else threads_for(largest):
-            self._epochs(run)
+            self._epochs(run, self._begin(run) if stored is None else _go_on(run, stored))
 
-    def _epochs(self, run: _Run) -> None:
+    def _settings(self) -> dict[str, Any]:
+        """What a checkpoint must have been made with, beside the arguments of ``train``."""
+        return {
+            "model": self.model.get_config(),
+            "clamped_sampling": self.model.clamped_sampling,
+            "batch": describe_batch(self.batch),
+            "fantasy_steps": self.fantasy_steps,
+            "metrics": describe_metrics(self.monitor.generator_metrics),
+        }
+
+    def _begin(self, run: _Run) -> Position:
         # a second training goes on counting: its files must not replace those of the first
         earlier = max(self.monitor.epochs, default=0)
         # the metrics are measured, and draw, whether or not they are shown
         self._show("Before training:", self._evaluate(earlier), run.verbose)
         run.phases.set_driven(run.burn_in == 0)
         run.optimizer.update_lr()
-        for epoch in range(1, run.num_epochs + 1):
+        return Position(0, earlier, False)
+
+    def _epochs(self, run: _Run, position: Position) -> None:
+        earlier = position.earlier
+        if position.at_rest:
+            return
+        for epoch in range(position.epoch + 1, run.num_epochs + 1):
             if epoch > 1 and epoch == run.burn_in + 1:
                 run.phases.set_driven(True)
                 run.step.start_anew()
@@ -199,6 +270,9 @@ class StochasticGradientDescent:
             heading = f"End of epoch {epoch}: \nTime elapsed {round(seconds, 3)}s"
             self._show(heading, metrics, run.verbose)
             self.monitor.record(earlier + epoch, metrics, self.model)
+            last = at_rest or epoch == run.num_epochs
+            if run.checkpoint is not None and (last or run.checkpoint.is_due(epoch)):
+                run.checkpoint.write(Position(epoch, earlier, at_rest), run.memory.get())
             if at_rest:
                 break
 
@@ -248,6 +322,15 @@ class StochasticGradientDescent:
 
 
 SGD = StochasticGradientDescent
+
+
+def _go_on(run: _Run, stored: dict[str, Any]) -> Position:
+    """Put everything back to where it was."""
+    run.memory.put(stored["memory"])
+    position = Position(**stored["position"])
+    if run.verbose:
+        print(f"Going on after epoch {position.epoch}\n", flush=True)
+    return position
 
 
 def _progress(minibatches: Iterable, total: int | None, verbose: bool) -> Iterable:

@@ -104,6 +104,18 @@ mean_square_weight, damping
                 warn_unconverged(self.report, self.rule.tolerance)
         return self._state
 
+    def get_memory(self, model: BoltzmannMachine) -> dict[str, Any]:
+        """The means found last, as arrays; None where they are of another model."""
+        state = self._state if self._model() is model else None
+        means = None if state is None else [be.to_numpy_array(units) for units in state]
+        return {"means": means, "unconverged": self.unconverged}
+
+    def set_memory(self, memory: dict[str, Any], model: BoltzmannMachine) -> None:
+        """Go on from what ``get_memory`` gave."""
+        means = memory["means"]
+        self._state = None if means is None else StateTAP(map(be.from_numpy_array, means))
+        self._model, self.unconverged = weakref.ref(model), memory["unconverged"]
+
 
 def _subtract_from(
     gradient: ModelGradient, model: BoltzmannMachine, data: State, at_means: range

@@ -67,6 +67,13 @@ class Metric:
         self._mean = 0.0
         self._count = 0
 
+    def get_memory(self) -> Any:
+        """What outlasts ``reset``, as JSON values, for a checkpoint; None for nothing."""
+        return None
+
+    def set_memory(self, memory: Any) -> None:
+        """Go on from what ``get_memory`` gave."""
+
     def get_config(self) -> dict[str, Any]:
         """The name and the options: plain values that JSON can hold."""
         return {"name": self.name, **{key: getattr(self, key) for key in self.option_names}}

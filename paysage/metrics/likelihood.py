@@ -109,6 +109,14 @@ class AISLogLikelihood(Metric):
         self._rows: list[np.ndarray] = []
         self._moments = MeanVarianceArrayCalculator()
 
+    def get_memory(self) -> list[list[float]]:
+        """The reports."""
+        return [list(report) for report in self.reports]
+
+    def set_memory(self, memory: list[list[float]]) -> None:
+        """Go on with these reports."""
+        self.reports = [AISReport(*report) for report in memory]
+
     def update(self, assessment: ModelAssessment) -> None:
         """Take in the unnormalized likelihoods of one more minibatch."""
         self._model = assessment.model

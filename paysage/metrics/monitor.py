@@ -155,6 +155,29 @@ class ProgressMonitor:
         if errors:
             raise errors[0]
 
+    def get_memory(self) -> dict[str, Any]:
+        """What was measured, the best values, and what metrics keep, as JSON values."""
+        return {
+            "epochs": list(self.epochs),
+            "memory": list(self.memory),
+            "savers": [saver.get_memory() for saver in self._savers],
+            "metrics": [m.get_memory() if _keeps(m) else None for m in self.generator_metrics],
+        }
+
+    def set_memory(self, memory: dict[str, Any]) -> None:
+        """Go on from what ``get_memory`` gave; the metrics are the same as then.
+
+        A saver that was there goes on from its best value, another one starts anew.
+        """
+        self.epochs = list(memory["epochs"])
+        self.memory = [OrderedDict(metrics) for metrics in memory["memory"]]
+        for saver in self._savers:
+            for kept in memory["savers"]:
+                saver.set_memory(kept)
+        for metric, kept in zip(self.generator_metrics, memory["metrics"], strict=True):
+            if _keeps(metric):
+                metric.set_memory(kept)
+
     def save_best(self, filename: str | Path, metric: str, extremum: str = "min") -> None:
         """From now on, keep in `filename` the model of the epoch with the best value of a metric.
 
@@ -228,6 +251,10 @@ class ProgressMonitor:
         matplotlib.figure.Figure
         """
         return plotting.metric_curves(self.memory, epochs=self.epochs, filename=filename, show=show)
+
+
+def _keeps(metric: Any) -> bool:
+    return hasattr(metric, "get_memory")
 
 
 def _period(metric: Any) -> int:

@@ -44,6 +44,19 @@ class SaveBest:
             model.save(self.filename)
             self._best = signed
 
+    def get_memory(self) -> dict[str, Any]:
+        """What is kept where, and the best value so far; None before the first."""
+        best = None if self._best == math.inf else self._best
+        return {**self._place(), "best": best}
+
+    def set_memory(self, memory: dict[str, Any]) -> None:
+        """Take over the best value, if it is one of the same metric and file."""
+        if memory.items() >= self._place().items() and memory["best"] is not None:
+            self._best = memory["best"]
+
+    def _place(self) -> dict[str, Any]:
+        return {"filename": self.filename, "metric": self.metric, "sign": self._sign}
+
 
 class SaveEvery:
     """Writes the model every so many epochs, each time to a file of its own.
@@ -63,6 +76,13 @@ class SaveEvery:
         """Write the model if the period is over; the untrained model is not an epoch's."""
         if epoch > 0 and epoch % self.period == 0:
             model.save(epoch_filename(self.filename, epoch))
+
+    def get_memory(self) -> dict[str, Any]:
+        """Nothing: the epoch alone decides."""
+        return {}
+
+    def set_memory(self, memory: dict[str, Any]) -> None:
+        """Nothing to take over."""
 
 
 def epoch_filename(filename: str, epoch: int) -> str:

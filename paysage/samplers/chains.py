@@ -42,6 +42,23 @@ class Chains(Capturable):
         """Move on by a number of steps."""
         raise NotImplementedError(f"{type(self).__name__} does not define update_state()")
 
+    def get_memory(self) -> dict[str, Any]:
+        """All that decides where the chains go next, as NumPy arrays and JSON values.
+
+        Raises
+        ------
+        ConfigError
+            If the subclass does not define it: a checkpoint cannot hold such chains.
+        """
+        raise ConfigError(
+            f"a checkpoint cannot hold the chains of {type(self).__name__}, which does not define "
+            "get_memory() and set_memory(memory)"
+        )
+
+    def set_memory(self, memory: dict[str, Any]) -> None:
+        """Go on from what ``get_memory`` gave."""
+        raise NotImplementedError(f"{type(self).__name__} does not define set_memory()")
+
     @classmethod
     def from_model(cls, model: BoltzmannMachine, batch_size: int, **kwargs: Any) -> Self:
         """Chains that start with each layer drawn on its own."""
@@ -72,6 +89,16 @@ class Chains(Capturable):
         sampler = cls.from_model(model, batch_size, **kwargs)
         sampler.update_state(steps)
         return sampler.get_state()
+
+
+def arrays_of(state: State | None) -> list[np.ndarray] | None:
+    """The units of a state as arrays, for ``get_memory``."""
+    return None if state is None else [be.to_numpy_array(units) for units in state]
+
+
+def state_of(arrays: list[np.ndarray] | None) -> State | None:
+    """The inverse of ``arrays_of``."""
+    return None if arrays is None else State(arrays)
 
 
 def check_chains(model: BoltzmannMachine, state: State) -> None:

@@ -13,7 +13,13 @@ from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
 from paysage.models.sweep import update_hook
 from paysage.samplers.beta import AutoregressiveGammaSampler
-from paysage.samplers.chains import Chains, check_bounded, check_chains
+from paysage.samplers.chains import (
+    Chains,
+    arrays_of,
+    check_bounded,
+    check_chains,
+    state_of,
+)
 
 Tensor = Any
 
@@ -90,6 +96,22 @@ class SequentialMC(Chains):
         for n in [steps] if still else [1] * steps:
             self.model.update_state_(n, state, self.updater, self.next_beta(), self.clamped)
         check_bounded(self.model, state)
+
+    def get_memory(self) -> dict[str, Any]:
+        """Units, inverse temperatures, and the schedule with its time."""
+        beta = self.beta_sampler.get_beta()
+        return {
+            "state": arrays_of(self.state),
+            "beta": None if beta is None else be.to_numpy_array(beta),
+            "schedule": self.schedule.get_config(),
+        }
+
+    def set_memory(self, memory: dict[str, Any]) -> None:
+        """Go on from what ``get_memory`` gave."""
+        self.state = state_of(memory["state"])
+        beta = memory["beta"]
+        self.beta_sampler.beta = None if beta is None else be.float_tensor(beta)
+        self.schedule = schedules.from_config(memory["schedule"])
 
     def restart(self, num_chains: int) -> None:
         """Make room for chains that somebody is about to write; inverse temperatures start anew."""

@@ -13,7 +13,14 @@ from paysage.checks import check_number, check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
-from paysage.samplers.chains import Chains, check_bounded, check_chains, energies_of
+from paysage.samplers.chains import (
+    Chains,
+    arrays_of,
+    check_bounded,
+    check_chains,
+    energies_of,
+    state_of,
+)
 
 Tensor = Any
 
@@ -116,6 +123,21 @@ class ParallelTempering(Chains):
         self._tried[lower] += gain.shape[1]
         self._swapped[lower] += swap.sum(axis=1)
         self._expected[lower] += np.exp(np.minimum(gain, 0.0)).sum(axis=1)
+
+    def get_memory(self) -> dict[str, Any]:
+        """Units of all replicas, the ladder, who is where on it, and the rates."""
+        names = ("betas", "_rows", "_odd", "_tried", "_swapped", "_expected")
+        return {
+            "replicas": arrays_of(self._replicas),
+            **{name.strip("_"): getattr(self, name) for name in names},
+        }
+
+    def set_memory(self, memory: dict[str, Any]) -> None:
+        """Go on from what ``get_memory`` gave, on its ladder."""
+        self._replicas = state_of(memory["replicas"])
+        self.betas, self._rows, self._odd = memory["betas"], memory["rows"], memory["odd"]
+        self._tried, self._swapped = memory["tried"], memory["swapped"]
+        self._expected = memory["expected"]
 
     # the ladder
 

@@ -13,7 +13,14 @@ from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
 from paysage.models.sweep import Sweeps
-from paysage.samplers.chains import Chains, check_bounded, check_chains, energies_of
+from paysage.samplers.chains import (
+    Chains,
+    arrays_of,
+    check_bounded,
+    check_chains,
+    energies_of,
+    state_of,
+)
 from paysage.samplers.tempering import checked_betas
 from paysage.threads import threads_for
 
@@ -109,6 +116,16 @@ class TemperedTransitions(Chains):
             units[rows] = new[rows]
         self._tried += len(taken)
         self._taken += int(taken.sum())
+
+    def get_memory(self) -> dict[str, Any]:
+        """Units, the ladder, and the rates."""
+        counts = {"tried": self._tried, "taken": self._taken}
+        return {"state": arrays_of(self._state), "betas": self.betas, **counts}
+
+    def set_memory(self, memory: dict[str, Any]) -> None:
+        """Go on from what ``get_memory`` gave, on its ladder."""
+        self._state, self.betas = state_of(memory["state"]), memory["betas"]
+        self._tried, self._taken = memory["tried"], memory["taken"]
 
     def forget_rates(self) -> None:
         """Count walks anew."""

@@ -1,0 +1,157 @@
+"""The file from which a training that was stopped goes on, to the same bits."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from paysage import __version__, storage
+from paysage import backends as be
+from paysage.checks import check_whole
+from paysage.errors import ConfigError, StorageError
+from paysage.files import check_writable, remove_unfinished
+from paysage.fit.settings import check_same
+
+KIND = "checkpoint"
+#: of the tree in the file
+VERSION = 1
+
+
+class Position(NamedTuple):
+    """Where in a training a checkpoint was written: at the end of an epoch."""
+
+    epoch: int
+    #: epochs of trainings before this one, which the monitor counts too
+    earlier: int
+    #: whether no parameter moved any more
+    at_rest: bool
+
+
+class Checkpoint:
+    """A file with everything that a training remembers, replaced as a whole at each writing.
+
+    Parameters
+    ----------
+    path : path
+    every : int
+        Epochs from one writing to the next.
+    settings : dict
+        What the training was asked for, as ``fit.settings.plain`` gives it.
+
+    Raises
+    ------
+    StorageError
+        If no file can be written there.
+    """
+
+    def __init__(self, path: str | Path, every: int, settings: dict[str, Any]) -> None:
+        check_writable(path)
+        remove_unfinished(path)
+        self.path = path
+        self.every = check_whole("every", every, 1)
+        self.settings = settings
+
+    def is_due(self, epoch: int) -> bool:
+        """Whether it is to be written after this epoch."""
+        return epoch % self.every == 0
+
+    def write(self, position: Position, memory: dict[str, Any]) -> None:
+        """Replace the file; whatever goes wrong leaves the one before as it was."""
+        tree = {
+            "version": VERSION,
+            "written_by": _origin(),
+            "settings": self.settings,
+            "position": position._asdict(),
+            "memory": memory,
+        }
+        storage.write_tree(self.path, tree, kind=KIND)
+
+    def read(self, num_epochs: int) -> dict[str, Any] | None:
+        """The tree of the file; None where there is none.
+
+        Parameters
+        ----------
+        num_epochs : int
+            The epochs that the training is to have.
+
+        Raises
+        ------
+        StorageError
+            If it is cut short, damaged, of another version, or no checkpoint.
+        ConfigError
+            If it is of a training with other settings, or of more epochs.
+        """
+        if not Path(self.path).exists():
+            return None
+        tree = read_checkpoint(self.path)
+        check_same(tree["settings"], self.settings, str(self.path))
+        done = tree["position"]["epoch"]
+        if done > num_epochs:
+            raise ConfigError(f"{self.path} is after {done} epochs, got num_epochs={num_epochs}")
+        _warn_of_other_bits(tree["written_by"], str(self.path))
+        return tree
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """What a checkpoint holds, as a tree of arrays and JSON values.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    dict
+        With the entries ``version``, ``written_by``, ``settings``, ``position`` and ``memory``;
+        the model is ``memory["model"]``, its ``config`` and its ``values``.
+
+    Raises
+    ------
+    StorageError
+        If there is no such file, or it is cut short, damaged, of another version or no checkpoint.
+    """
+    tree = storage.read_tree(path, kind=KIND)
+    found = tree.get("version") if isinstance(tree, dict) else None
+    if found != VERSION:
+        raise StorageError(
+            f"{path} is a checkpoint of version {found!r}; Paysage {__version__} reads {VERSION}"
+        )
+    return tree
+
+
+def _origin() -> dict[str, str]:
+    """What the bits of a training depend on beside its settings."""
+    chosen = be.get_backend()
+    packages = ["numpy", "numba", *(["torch"] if chosen.backend == "pytorch" else [])]
+    return {
+        "paysage": __version__,
+        "backend": chosen.backend,
+        "processor": chosen.processor,
+        "machine": platform.machine(),
+        **{name: _version(name) for name in packages},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # it was put on the path without being installed
+        return "unknown"
+
+
+def _warn_of_other_bits(origin: dict[str, str], name: str) -> None:
+    here = _origin()
+    other = [
+        f"{key} {origin.get(key, 'none')}, now {here.get(key, 'none')}"
+        for key in dict.fromkeys([*origin, *here])
+        if origin.get(key) != here.get(key)
+    ]
+    if other:
+        warnings.warn(
+            f"{name} was written by another installation ({'; '.join(other)}): training goes on, "
+            "but not to the bits of a run without a break",
+            stacklevel=4,
+        )

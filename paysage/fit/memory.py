@@ -1,0 +1,105 @@
+"""All that a training remembers, taken apart into arrays and JSON values, and put back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from paysage import backends as be
+from paysage.errors import PaysageError, StorageError
+from paysage.fit.averaging import ParameterMean
+from paysage.fit.phases import Phases
+from paysage.fit.tap import TAP
+from paysage.metrics import ProgressMonitor
+from paysage.models import BoltzmannMachine
+from paysage.optimizers import Optimizer
+
+
+class Memory(NamedTuple):
+    """The parts of a training that change while it goes on."""
+
+    model: BoltzmannMachine
+    optimizer: Optimizer
+    phases: Phases
+    method: Callable
+    mean: ParameterMean
+    monitor: ProgressMonitor
+
+    def get(self) -> dict[str, Any]:
+        """Everything that decides what comes next.
+
+        Raises
+        ------
+        ConfigError
+            If a part remembers something that cannot be stored.
+        """
+        tap = _tap(self.method)
+        return {
+            "model": {"config": self.model.get_config(), "values": self.model.get_values()},
+            "optimizer": self.optimizer.get_memory(self.model),
+            "phases": self.phases.get_memory(),
+            "tap": None if tap is None else tap.get_memory(self.model),
+            "mean": self.mean.get_memory(),
+            "monitor": self.monitor.get_memory(),
+            "generators": _generators(),
+        }
+
+    def put(self, tree: dict[str, Any]) -> None:
+        """Go back to where ``get`` was called.
+
+        Raises
+        ------
+        StorageError
+            If the tree was not made by ``get``.
+        """
+        try:
+            self._put(tree)
+        except PaysageError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StorageError(f"no training can go on from this checkpoint: {error!r}") from error
+
+    def _put(self, tree: dict[str, Any]) -> None:
+        self.model.set_values(tree["model"]["values"])
+        self.optimizer.set_memory(tree["optimizer"], self.model)
+        self.phases.set_memory(tree["phases"])
+        tap = _tap(self.method)
+        if tap is not None:
+            tap.set_memory(tree["tap"], self.model)
+        self.mean.set_memory(tree["mean"])
+        self.monitor.set_memory(tree["monitor"])
+        _set_generators(tree["generators"])
+
+
+def _tap(method: Callable) -> TAP | None:
+    owner = getattr(method, "__self__", None)
+    return owner if isinstance(owner, TAP) else None
+
+
+def _generators() -> dict[str, Any]:
+    """The backend's, and those that functions of the user may draw from."""
+    name, keys, *rest = np.random.get_state(legacy=True)
+    version, words, gauss = random.getstate()
+    return {
+        "backend": be.get_random_state(),
+        "numpy": {"name": name, "keys": keys, "rest": rest},
+        "random": {"version": version, "words": list(words), "gauss": gauss},
+    }
+
+
+def _set_generators(tree: dict[str, Any]) -> None:
+    backend = tree["backend"]
+    if backend["kind"] == be.get_random_state()["kind"]:
+        be.set_random_state(backend)
+    else:  # of another device, whose numbers this one cannot make
+        text = json.dumps(backend, sort_keys=True).encode()
+        be.set_seed(int.from_bytes(hashlib.sha256(text).digest()[:6], "little"))
+    numpy = tree["numpy"]
+    np.random.set_state((numpy["name"], numpy["keys"], *numpy["rest"]))
+    python = tree["random"]
+    random.setstate((python["version"], tuple(python["words"]), python["gauss"]))

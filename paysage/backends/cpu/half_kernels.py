@@ -18,6 +18,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from paysage.backends.cpu.listing import by_columns, list_rows
+
 _jit = njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
 
 LANES = 16
@@ -144,50 +146,6 @@ def _adder(vectors):
 
 _add_1, _add_2, _add_3, _add_4, _add_5, _add_6, _add_7, _add_8 = map(_adder, range(1, 9))
 
-#: for each set of eight places, as bits: its members, and zeros up to eight
-_MEMBERS = [[k for k in range(8) if bits >> k & 1] for bits in range(256)]
-
-
-@intrinsic
-def _list_eight(typing, values, start, first, places, n):
-    """Append to the first n places those of values[start : start + 8] that are not zero.
-
-    The place of values[start] is `first`. Gives the new number of places; writes eight.
-    """
-
-    def generate(context, builder, signature, args):
-        source = _data(context, builder, signature.args[0], args[0])
-        target = _data(context, builder, signature.args[3], args[3])
-        start, first, n = args[1], args[2], args[4]
-        floats, bytes_, words = (ir.VectorType(kind, 8) for kind in (_FLOAT, ir.IntType(8), _INT))
-        some = _load(builder, source, start, floats)
-        on = builder.fcmp_unordered("une", some, ir.Constant(floats, [0.0] * 8))
-        bits = builder.bitcast(on, ir.IntType(8))
-        table = _table(builder.module, bytes_)
-        index = builder.zext(bits, _LONG)
-        members = builder.load(builder.gep(table, [ir.Constant(_LONG, 0), index]))
-        offset = builder.insert_element(
-            ir.Constant(words, ir.Undefined), builder.trunc(first, _INT), ir.Constant(_INT, 0)
-        )
-        offset = builder.shuffle_vector(offset, offset, ir.Constant(words, [0] * 8))
-        _store(builder, builder.add(builder.zext(members, words), offset), target, n)
-        return builder.add(n, builder.zext(builder.ctpop(bits), _LONG))
-
-    long = types.int64
-    return types.int64(values, long, long, places, long), generate
-
-
-def _table(module, kind):
-    """The members of each set of eight places, in the memory of a compiled module."""
-    name = "paysage_members"
-    if name in module.globals:
-        return module.globals[name]
-    rows = [ir.Constant(kind, m + [0] * (8 - len(m))) for m in _MEMBERS]
-    table = ir.GlobalVariable(module, ir.ArrayType(kind, 256), name)
-    table.linkage, table.global_constant = "internal", True
-    table.initializer = ir.Constant(table.value_type, rows)
-    return table
-
 
 @intrinsic
 def _pack(typing, values, start, words, to):
@@ -296,33 +254,6 @@ def widen(words, out):
 
 
 @_jit
-def _list_row(row, places, n):
-    """Append to n places those where a row is not zero; gives their number."""
-    whole = row.size // 8 * 8
-    for j in range(0, whole, 8):
-        n = _list_eight(row, j, j, places, n)
-    for j in range(whole, row.size):
-        places[n] = j
-        n += row[j] != 0
-    return n
-
-
-@_jit
-def _list_rows(x, first, last, ends, most):
-    """Where the rows of x are not zero between two columns, one row after the other.
-
-    Row b ends at ends[b + 1]. If there are more than so many places there are none.
-    """
-    places = np.empty(most + (last - first) + 8, np.int32)
-    ends[0] = 0
-    for b in range(x.shape[0]):
-        ends[b + 1] = _list_row(x[b, first:last], places, ends[b])
-        if ends[b + 1] > most:
-            return places[:0]
-    return places
-
-
-@_jit
 def _add_up(words, places, factors, first, last, sums):
     """The sums of factors[k] * row places[k] of a matrix over these k."""
     row, start, to = words.shape[1], 0, 0
@@ -353,7 +284,7 @@ def _add_up(words, places, factors, first, last, sums):
 def product(x, words, out, most):
     """Make out = x matrix, (B, m), (m, n) -> (B, n), if x has at most so many nonzero elements."""
     ends = np.empty(x.shape[0] + 1, np.int64)
-    places = _list_rows(x, 0, x.shape[1], ends, most)
+    places = list_rows(x, 0, x.shape[1], ends, most)
     if places.size == 0:
         return False
     factors = np.empty(ends[-1], np.float32)
@@ -368,32 +299,6 @@ def product(x, words, out, most):
 
 
 @_jit
-def _by_columns(x, first, last, most, starts):
-    """For each column between two, one after the other: rows where x is not zero, what is there.
-
-    Column j of them ends at starts[j]; the last of all is -1 if there are more than so many.
-    """
-    ends = np.empty(x.shape[0] + 1, np.int64)
-    places = _list_rows(x, first, last, ends, most)
-    if places.size == 0:
-        starts[-1] = -1
-        return places, np.empty(0, np.float32)
-    starts[:] = 0
-    for k in range(ends[-1]):
-        starts[places[k] + 1] += 1
-    for j in range(last - first):
-        starts[j + 1] += starts[j]
-    rows, factors = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.float32)
-    for b in range(x.shape[0]):
-        for k in range(ends[b], ends[b + 1]):
-            j = places[k]
-            rows[starts[j]] = b
-            factors[starts[j]] = x[b, first + j]
-            starts[j] += 1
-    return rows, factors
-
-
-@_jit
 def moment_gap(x, y, data_x, data_y, first, last, part, out):
     """For columns first to last of x make out = x^T y / B - data_x^T data_y / B', (m, n).
 
@@ -402,8 +307,8 @@ def moment_gap(x, y, data_x, data_y, first, last, part, out):
     size = last - first
     starts, data_starts = np.empty(size + 1, np.int64), np.empty(size + 1, np.int64)
     most, data_most = np.int64(part * x.shape[0] * size), np.int64(part * data_x.shape[0] * size)
-    rows, factors = _by_columns(x, first, last, most, starts)
-    data_rows, data_factors = _by_columns(data_x, first, last, data_most, data_starts)
+    rows, factors = by_columns(x, first, last, most, starts)
+    data_rows, data_factors = by_columns(data_x, first, last, data_most, data_starts)
     if starts[-1] < 0 or data_starts[-1] < 0:
         return False
     sums, data_sums = np.empty(2 * y.shape[1], np.float32), np.empty(2 * y.shape[1], np.float32)

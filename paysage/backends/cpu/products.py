@@ -37,8 +37,8 @@ def skipped_dot(units: Array, matrix: Array, out: Array) -> bool:
     from paysage.backends.cpu import zero_skipping
 
     if plain:
-        return zero_skipping.product(units, matrix, out, SPARSE * units.size)
-    return zero_skipping.product_transposed(units, matrix.T, out, SPARSE * units.size)
+        return zero_skipping.product(units, matrix, out, int(SPARSE * units.size))
+    return zero_skipping.product_transposed(units, matrix.T, out, int(SPARSE * units.size))
 
 
 def skipped_moments(a: Array, b: Array, part: slice, weight: float, add: bool, out: Array) -> bool:
@@ -57,7 +57,7 @@ def skipped_moments(a: Array, b: Array, part: slice, weight: float, add: bool, o
         return False
     from paysage.backends.cpu import zero_skipping
 
-    most = SPARSE * len(a) * (part.stop - part.start)
+    most = int(SPARSE * len(a) * (part.stop - part.start))
     return zero_skipping.moments(a, b, part.start, part.stop, np.float32(weight), add, out, most)
 
 

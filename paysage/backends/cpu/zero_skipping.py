@@ -12,6 +12,8 @@ multiplied, NaN and infinity too.
 import numpy as np
 from numba import njit
 
+from paysage.backends.cpu.listing import by_columns, list_rows
+
 _jit = njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
 
 #: columns of a transposed matrix that are made at one go: with 500 rows, 500 KiB
@@ -19,46 +21,10 @@ TILE = 256
 
 
 @_jit
-def _few(x, first, last, most):
-    """Whether in these columns of a matrix at most so many elements are not zero."""
-    total = 0
-    for b in range(x.shape[0]):
-        total += _count_row(x[b, first:last])
-    return total <= most
-
-
-@_jit
-def _count_row(row):
-    count = np.int32(0)
-    for j in range(row.size):
-        count += np.int32(row[j] != 0)
-    return count
-
-
-@_jit
-def _list_row(row, places):
-    """Write the places of a row's elements that are not zero; give their number.
-
-    Eight at a time are passed over if all their bits are zero, which most are in an image.
-    """
-    n, pairs = 0, row[: row.size // 2 * 2].view(np.int64)
-    whole = pairs.size // 4 * 4
-    for p in range(0, whole, 4):
-        if pairs[p] | pairs[p + 1] | pairs[p + 2] | pairs[p + 3]:
-            for j in range(2 * p, 2 * p + 8):
-                places[n] = j
-                n += row[j] != 0
-    for j in range(2 * whole, row.size):
-        places[n] = j
-        n += row[j] != 0
-    return n
-
-
-@_jit
-def _add_rows(total, factors, places, n, matrix):
-    """Add factors[k] * matrix[places[k]] for k < n to a row."""
-    k = 0
-    while k + 8 <= n:
+def _add_rows(total, factors, places, first, last, matrix):
+    """Add factors[k] * matrix[places[k]] for all k from first to last to a row."""
+    k = first
+    while k + 8 <= last:
         f0, f1, f2, f3 = factors[k], factors[k + 1], factors[k + 2], factors[k + 3]
         f4, f5, f6, f7 = factors[k + 4], factors[k + 5], factors[k + 6], factors[k + 7]
         r0, r1, r2 = matrix[places[k]], matrix[places[k + 1]], matrix[places[k + 2]]
@@ -69,7 +35,7 @@ def _add_rows(total, factors, places, n, matrix):
             high = (f4 * r4[j] + f5 * r5[j]) + (f6 * r6[j] + f7 * r7[j])
             total[j] += low + high
         k += 8
-    while k < n:
+    while k < last:
         factor, row = factors[k], matrix[places[k]]
         for j in range(total.size):
             total[j] += factor * row[j]
@@ -77,22 +43,26 @@ def _add_rows(total, factors, places, n, matrix):
 
 
 @_jit
-def _pick(row, places, n, factors):
-    for k in range(n):
-        factors[k] = row[places[k]]
+def _pick(x, places, ends):
+    """The elements of x at the places that are listed for each of its rows."""
+    factors = np.empty(ends[-1], np.float32)
+    for b in range(x.shape[0]):
+        for k in range(ends[b], ends[b + 1]):
+            factors[k] = x[b, places[k]]
+    return factors
 
 
 @_jit
 def product(x, matrix, out, most):
     """Make out = x matrix, (B, m), (m, n) -> (B, n), if x has at most so many nonzero elements."""
-    if not _few(x, 0, x.shape[1], most):
+    ends = np.empty(x.shape[0] + 1, np.int64)
+    places = list_rows(x, 0, x.shape[1], ends, most)
+    if places.size == 0:
         return False
-    places, factors = np.empty(x.shape[1] + 1, np.int32), np.empty(x.shape[1], np.float32)
+    factors = _pick(x, places, ends)
     for b in range(x.shape[0]):
-        n = _list_row(x[b], places)
-        _pick(x[b], places, n, factors)
         out[b] = 0
-        _add_rows(out[b], factors, places, n, matrix)
+        _add_rows(out[b], factors, places, ends[b], ends[b + 1], matrix)
     return True
 
 
@@ -124,13 +94,11 @@ def write_transposed(matrix, first, last, out):
 def product_transposed(x, matrix, out, most):
     """The same for out = x matrix^T, (B, m), (n, m) -> (B, n), with few columns at a time."""
     rows, width = x.shape
-    if not _few(x, 0, width, most):
+    ends = np.empty(rows + 1, np.int64)
+    places = list_rows(x, 0, width, ends, most)
+    if places.size == 0:
         return False
-    places, factors = np.empty((rows, width + 1), np.int32), np.empty((rows, width), np.float32)
-    lengths = np.empty(rows, np.int64)
-    for b in range(rows):
-        lengths[b] = _list_row(x[b], places[b])
-        _pick(x[b], places[b], lengths[b], factors[b])
+    factors = _pick(x, places, ends)
     for first in range(0, matrix.shape[0], TILE):
         size = min(TILE, matrix.shape[0] - first)
         tile = np.empty((width, size), np.float32)
@@ -138,31 +106,8 @@ def product_transposed(x, matrix, out, most):
         for b in range(rows):
             part = out[b, first : first + size]
             part[:] = 0
-            _add_rows(part, factors[b], places[b], lengths[b], tile)
+            _add_rows(part, factors, places, ends[b], ends[b + 1], tile)
     return True
-
-
-@_jit
-def _append(b, row, low, high, scale, places, factors, lengths):
-    """For columns low to high that are not zero in row b, append b, and scale times the element."""
-    for j in range(low, high):
-        n = lengths[j]
-        places[j, n] = b
-        factors[j, n] = scale * row[j]
-        lengths[j] = n + (row[j] != 0)
-
-
-@_jit
-def _list_columns(x, first, last, scale, places, factors, lengths):
-    """For each of these columns list the rows where it is not zero, and scale times the element."""
-    for b in range(x.shape[0]):
-        row = x[b, first:last]
-        pairs = row[: row.size // 2 * 2].view(np.int64)
-        whole = pairs.size // 4 * 4
-        for p in range(0, whole, 4):
-            if pairs[p] | pairs[p + 1] | pairs[p + 2] | pairs[p + 3]:
-                _append(b, row, 2 * p, 2 * p + 8, scale, places, factors, lengths)
-        _append(b, row, 2 * whole, row.size, scale, places, factors, lengths)
 
 
 @_jit
@@ -171,14 +116,17 @@ def moments(x, y, first, last, scale, add, out, most):
 
     Only if x has at most so many nonzero elements in these columns.
     """
-    if not _few(x, first, last, most):
+    size = last - first
+    starts = np.empty(size + 1, np.int64)
+    rows, factors = by_columns(x, first, last, most, starts)
+    if starts[-1] < 0:
         return False
-    size, rows = last - first, x.shape[0]
-    places, factors = np.empty((size, rows + 1), np.int32), np.empty((size, rows + 1), np.float32)
-    lengths = np.zeros(size, np.int64)
-    _list_columns(x, first, last, scale, places, factors, lengths)
-    for i in range(size):
+    for k in range(factors.size):
+        factors[k] *= scale
+    begin = np.int64(0)
+    for j in range(size):
         if not add:
-            out[first + i] = 0
-        _add_rows(out[first + i], factors[i], places[i], lengths[i], y)
+            out[first + j] = 0
+        _add_rows(out[first + j], factors, rows, begin, starts[j], y)
+        begin = starts[j]
     return True

@@ -78,7 +78,8 @@ class Optimizer(Capturable):
         down to it (Pascanu, Mikolov & Bengio 2013).
     """
 
-    #: whether a step of some elements takes nothing but these: rows are then shared by threads
+    #: whether a step of some elements takes nothing but these, and draws nothing: parameters, and
+    #: their rows, are then shared by threads; else they move one after the other
     elementwise: ClassVar[bool] = False
     #: whether ``_step`` takes lists of tensors too, so that the GPU moves all parameters at once
     takes_lists: ClassVar[bool] = False
@@ -216,15 +217,22 @@ class Optimizer(Capturable):
         if moved and self.takes_lists and be.get_backend().processor == "gpu":
             self._step(*map(list, zip(*moved, strict=True)))
         else:
-            side_by_side(*(task for tensors in moved for task in self._tasks(*tensors)))
+            self._move_all(moved)
         for owner in owners:
             owner.enforce_constraints()
+
+    def _move_all(self, moved: list[list[Tensor]]) -> None:
+        if self.elementwise:
+            side_by_side(*(task for tensors in moved for task in self._tasks(*tensors)))
+            return
+        for tensors in moved:
+            self._step(*tensors)
 
     def _tasks(self, *tensors: Tensor) -> list[Callable[[], None]]:
         """The step of one parameter, in pieces that can be made at once."""
         rows, size = len(tensors[0]), be.num_elements(tensors[0])
         on_gpu = be.get_backend().processor == "gpu"
-        if on_gpu or not self.elementwise or size * COST_OF_STEP < WORTH_CUTTING:
+        if on_gpu or size * COST_OF_STEP < WORTH_CUTTING:
             return [partial(self._step, *tensors)]
         some = pieces(rows, size * COST_OF_STEP)
         return [partial(self._step, *(x[part] for x in tensors)) for part in some]

@@ -217,8 +217,8 @@ def _one_thread() -> Iterator[None]:
     torch = sys.modules.get("torch")  # a backend that is not in use is not loaded for this
     before = torch.get_num_threads() if torch else 1
     with _controller().limit(limits=1, user_api="blas"):
-        _sharing = min(os.cpu_count() or 1, MAX_THREADS)  # which takes 10 microseconds to know
         try:
+            _sharing = min(os.cpu_count() or 1, MAX_THREADS)  # which takes 10 microseconds to know
             if torch:
                 torch.set_num_threads(1)
             yield

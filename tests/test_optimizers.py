@@ -10,6 +10,7 @@ from paysage import backends as be
 from paysage import constraints, optimizers, schedules
 from paysage.errors import ConfigError
 from paysage.models import ModelGradient
+from paysage.threads import threads_for, working
 
 EPSILON = float(np.finfo(np.float32).eps)
 STEPS = 7
@@ -381,6 +382,26 @@ class Rowwise(optimizers.ADAM):
 def test_promises_of_a_step_are_not_inherited():
     assert optimizers.ADAM.elementwise and optimizers.ADAM.takes_lists
     assert not (Rowwise.elementwise or Rowwise.takes_lists or Rowwise.capturable)
+
+
+class Noisy(optimizers.Gradient):
+    """Its step draws, so that it matters who comes first, and that nobody else draws meanwhile."""
+
+    def _step(self, param, grad, *slots):
+        assert not working()
+        super()._step(param, grad, *slots)
+        param += 0.1 * be.randn_like(param)
+
+
+def test_steps_without_a_promise_are_made_one_after_the_other():
+    found = []
+    for _ in range(2):
+        be.set_seed(3)
+        model = build("BBB", (5, 4, 3))
+        with threads_for(1):
+            Noisy(0.1).update(model, next(gradients(model)))
+        found.append(np.concatenate([array(param).ravel() for _, param in flat(model)]))
+    assert np.array_equal(*found) and len(np.unique(found[0])) == len(found[0])
 
 
 @pytest.mark.backend_free

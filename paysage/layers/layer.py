@@ -39,7 +39,8 @@ class Layer(Parametric):
     is the derivative of energy - rescaled · field by each parameter, averaged over rows.
     ``fit_marginal`` sets the parameters such that the isolated layer has the mean and the variance
     ``moments.mean`` and ``moments.var``. In training, hooks run in several threads at once, on rows
-    of their own: a layer keeps no scratch memory. What they draw by the backend stays reproducible.
+    of their own: a layer keeps no scratch memory. What ``sample`` and ``mean`` draw by the backend
+    stays reproducible; ``energy_gradient`` draws nothing.
 
     Random states, zero gradients, configuration, saving, fixed parameters, penalties, constraints
     and centering come from here. Units that are independent of one another, given the field, and

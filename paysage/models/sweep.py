@@ -62,11 +62,12 @@ class Sweeps:
 
     def _buffer(self, i: int, rows: int, slot: int) -> Tensor:
         key = (i, rows, slot)
-        if key not in self._scratch:
-            if len(self._scratch) >= MAX_BUFFERS:
+        buffer = self._scratch.get(key)
+        if buffer is None:
+            if len(self._scratch) >= MAX_BUFFERS:  # which another thread may find at this time
                 self._scratch.clear()
-            self._scratch[key] = be.zeros((rows, self.layers[i].num_units))
-        return self._scratch[key]
+            buffer = self._scratch[key] = be.zeros((rows, self.layers[i].num_units))
+        return buffer
 
     def field(self, state: State, i: int, links: Iterable[Link] | None = None) -> Tensor:
         """The field that layer i receives from its neighbours, (B, n).

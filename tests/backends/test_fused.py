@@ -290,6 +290,19 @@ def test_moment_gap_checks_shapes():
             be.moment_gap(*wrong)
     with pytest.raises(ShapeError, match="moment_gap"):
         be.moment_gap(be.zeros((0, 3)), be.zeros((0, 2)), a, b)
+    for shape in ((3, 1), (3, 5), (2, 2), (9, 2), (2, 3)):
+        with pytest.raises(ShapeError, match="moment_gap got out"):
+            be.moment_gap(a, b, a, b, out=be.zeros(shape))
+
+
+def test_moment_gap_of_integers():
+    rng = np.random.default_rng(8)
+    a, b, c, d = (rng.integers(0, 3, shape) for shape in ((7, 9), (7, 5), (4, 9), (4, 5)))
+    wanted = c.T @ d / 4 - a.T @ b / 7
+    floats = be.float_tensor(b), be.float_tensor(d)
+    for second in ((be.long_tensor(b), be.long_tensor(d)), floats):
+        found = be.moment_gap(be.long_tensor(a), second[0], be.long_tensor(c), second[1])
+        np.testing.assert_allclose(arr(found), wanted, atol=20 * EPS)
 
 
 # -------------------------------------------------------------------------------- optimizer steps

@@ -161,6 +161,9 @@ def test_shapes_that_do_not_fit_are_refused():
         be.units_dot(be.zeros((2, 4)), room, out=be.zeros((2, 4)))
     with pytest.raises(ShapeError, match="moment_gap"):
         be.moment_gap(be.zeros((4, 2)), room, be.zeros((5, 2)), room)
+    for shape in ((1, 3), (2, 90), (4, 2)):
+        with pytest.raises(ShapeError, match="moment_gap got out"):
+            be.moment_gap(be.zeros((4, 2)), room, be.zeros((4, 2)), room, out=be.zeros(shape))
     with pytest.raises(ShapeError, match="bfloat16"):
         be.moment_gap(be.zeros((4, 2)), room, be.zeros((4, 2)), be.zeros((4, 3)))
 

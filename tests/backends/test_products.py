@@ -150,3 +150,5 @@ def test_add_outer(views):
         np.testing.assert_allclose(arr(out), wanted, atol=8 * EPS)
     with pytest.raises(ShapeError, match="add_outer_"):
         be.add_outer_(out, be.zeros(5), be.zeros(9))
+    with pytest.raises(ShapeError, match="add_outer_"):
+        be.add_outer_(out, be.zeros((9, 1)), be.zeros(5))

@@ -118,15 +118,15 @@ def moment_gap(
 
     The shapes have been checked.
     """
-    shape, kind = (model_a.shape[1], model_b.shape[1]), np.result_type(model_a, model_b)
+    shape, kind = (model_a.shape[1], model_b.shape[1]), np.result_type(model_a, model_b, _SINGLE)
     rows = part or slice(0, shape[0])
     target, other = _buffer(out, shape, kind), _buffer(scratch, shape, kind)
     phases = ((model_a, model_b, 1 / len(model_a)), (data_a, data_b, -1 / len(data_a)))
     for k, (a, b, weight) in enumerate(phases):
         add = k > 0
         if kind != _SINGLE or not products.skipped_moments(a, b, rows, weight, add, target):
-            some = a[:, rows]
-            _dense_moments(some, b, kind.type(weight), add, target[rows], other[rows])
+            some, others = (x.astype(kind, copy=False) for x in (a[:, rows], b))
+            _dense_moments(some, others, kind.type(weight), add, target[rows], other[rows])
     if out is not None and out is not target:
         out[rows] = target[rows]
     return target if out is None else out

@@ -76,7 +76,7 @@ def write_transposed(matrix: Array, out: Array, part: slice | None) -> None:
 
 def add_outer(out: Array, a: Array, b: Array, weight: float, part: slice | None) -> None:
     """Rows `part` of out (m, n) += weight a b^T, without a matrix beside it where that can be."""
-    if out.shape != (len(a), len(b)):
+    if out.shape != a.shape + b.shape:
         raise ShapeError(f"add_outer_ got vectors {a.shape} and {b.shape} for out {out.shape}")
     rows = part or slice(0, len(a))
     if not all(map(_readable, (out, a, b))):
@@ -87,8 +87,8 @@ def add_outer(out: Array, a: Array, b: Array, weight: float, part: slice | None)
     kernels.add_outer(out[rows], a[rows], b, np.float32(weight))
 
 
-def check_moments(data_a: Any, data_b: Any, model_a: Any, model_b: Any) -> None:
-    """Refuse batches that have no common moments."""
+def check_moments(data_a: Any, data_b: Any, model_a: Any, model_b: Any, out: Any) -> None:
+    """Refuse batches that have no common moments, and memory that these do not fit in."""
     for a, b in ((data_a, data_b), (model_a, model_b)):
         if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or len(a) == 0:
             raise ShapeError(
@@ -99,6 +99,9 @@ def check_moments(data_a: Any, data_b: Any, model_a: Any, model_b: Any) -> None:
             f"moment_gap got {data_a.shape[1]} x {data_b.shape[1]} units in the data and "
             f"{model_a.shape[1]} x {model_b.shape[1]} in the model, expected the same"
         )
+    shape = (model_a.shape[1], model_b.shape[1])
+    if out is not None and tuple(out.shape) != shape:
+        raise ShapeError(f"moment_gap got out {tuple(out.shape)} for moments of shape {shape}")
 
 
 def _readable(x: Array) -> bool:

@@ -67,7 +67,7 @@ def add_outer_(out, a, b, weight=1.0, part=None):
 
 
 def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=None):
-    products.check_moments(data_a, data_b, model_a, model_b)
+    products.check_moments(data_a, data_b, model_a, model_b, out)
     if halves.check_both(data_b, model_b):
         return halves.moment_gap(data_a, data_b, model_a, model_b, out, part)
     return cpu.moment_gap(data_a, data_b, model_a, model_b, out, scratch, part)

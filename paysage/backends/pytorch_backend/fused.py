@@ -13,7 +13,7 @@ from paysage.backends.cpu import fused as cpu
 from paysage.backends.pytorch_backend import device, gpu
 from paysage.backends.pytorch_backend.device import gpu_chosen, on_gpu
 from paysage.backends.pytorch_backend.random import stream
-from paysage.backends.pytorch_backend.tensor import CONTIGUOUS, Float, Tensor
+from paysage.backends.pytorch_backend.tensor import CONTIGUOUS, Float, Tensor, floating
 
 
 def _array(x):
@@ -136,7 +136,8 @@ def add_outer_(out, a, b, weight=1.0, part=None):
 
 def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=None):
     # The product accumulates into its output: there is no need for `scratch`.
-    products.check_moments(data_a, data_b, model_a, model_b)
+    products.check_moments(data_a, data_b, model_a, model_b, out)
+    data_a, model_a = floating(data_a), floating(model_a)
     if out is None:
         out = torch.empty(
             (model_a.shape[1], model_b.shape[1]), dtype=model_a.dtype, device=model_a.device
@@ -147,6 +148,7 @@ def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=No
         return out
     if data_b.dtype == torch.bfloat16:
         return gpu.bfloat16_moment_gap(data_a, data_b, model_a, model_b, out, rows)
+    data_b, model_b = floating(data_b), floating(model_b)
     phases = ((model_a, model_b, 1 / len(model_a)), (data_a, data_b, -1 / len(data_a)))
     for k, (a, b, weight) in enumerate(phases):
         arrays = () if on_gpu(out) else (_array(a), _array(b), rows, weight, k > 0, _array(out))

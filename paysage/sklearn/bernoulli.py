@@ -1,0 +1,176 @@
+"""The restricted Boltzmann machine of binary units: scikit-learn's, faster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from paysage import backends as be
+from paysage.errors import ShapeError
+from paysage.layers import BernoulliLayer, Layer
+from paysage.models import State
+from paysage.optimizers import Gradient
+from paysage.sklearn.pseudo import pseudo_log_likelihoods
+from paysage.sklearn.rbm import RestrictedEstimator, tensor_like
+from paysage.sklearn.rows import Minibatches, over_blocks, warn_out_of_range
+from paysage.sklearn.seeds import seeded
+from paysage.sklearn.training import Training, check_settings
+
+Tensor = Any
+
+
+class BernoulliRBM(RestrictedEstimator):
+    """Restricted Boltzmann machine of binary units: takes the place of scikit-learn's.
+
+    Trained by persistent contrastive divergence (Tieleman 2008), a sweep a minibatch, with plain
+    gradient steps. Rows are visited in their order, as scikit-learn visits them.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of hidden units.
+    learning_rate : float
+    batch_size : int
+        Rows of a minibatch, and number of persistent chains.
+    n_iter : int
+        Passes over the data.
+    verbose : int
+        Unless it is 0, print the mean pseudo-likelihood of (up to about a thousand) rows after
+        each pass.
+    random_state : int, RandomState or None
+        Where all draws come from; those of the backend go on as if nothing had been drawn.
+
+    Attributes
+    ----------
+    components_ : array (n_components, n_features)
+        Weights.
+    intercept_visible_ : array (n_features,)
+    intercept_hidden_ : array (n_components,)
+    chains_ : list of arrays
+        Visible and hidden units of the persistent chains, ``batch_size`` rows each.
+    h_samples_ : array (batch_size, n_components)
+        The hidden ones.
+    n_features_in_ : int
+    feature_names_in_ : array of names, if the data had such
+    log_partition_, log_partition_interval_, score_interval_
+        After ``score``.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        *,
+        learning_rate: float = 0.1,
+        batch_size: int = 10,
+        n_iter: int = 10,
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @property
+    def h_samples_(self) -> np.ndarray:
+        """Hidden units of the persistent chains, (batch_size, n_components)."""
+        check_is_fitted(self)
+        return self.chains_[1]
+
+    def partial_fit(self, X: Any, y: Any = None) -> BernoulliRBM:
+        """One gradient step on all rows given, with the chains where they were.
+
+        Parameters
+        ----------
+        X : array or sparse matrix (n_samples, n_features)
+        y : ignored
+        """
+        first = not hasattr(self, "components_")
+        X = self._checked(X, reset=first)
+        check_settings(self)
+        warn_out_of_range(X)
+        with seeded(self._stream()):
+            model = self._new_machine(X.shape[1]) if first else self._build()
+            chains = None if first else self.chains_
+            training = Training(model, self._optimizer(), self.batch_size, chains)
+            training.run(Minibatches(X, X.shape[0]), 1)
+            dtype = X.dtype if first else self.components_.dtype
+            self._keep(model, dtype)
+            self.chains_ = [units.astype(dtype) for units in training.chains()]
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Pseudo-likelihood of each row in nats: sum_i log p(v_i | the other v), (n_samples,).
+
+        Every unit is looked at, in double precision: the number that scikit-learn's estimate, from
+        one unit a row drawn at random, has for its mean. It takes n_features times as long.
+
+        Parameters
+        ----------
+        X : array or sparse matrix (n_samples, n_features)
+            Rows of zeros and ones; values in between are not looked for.
+        """
+        check_is_fitted(self)
+        X = self._checked(X)
+        return pseudo_log_likelihoods(
+            X.astype(np.float64),
+            *(
+                np.asarray(p, np.float64)
+                for p in (self.components_, self.intercept_visible_, self.intercept_hidden_)
+            ),
+        )
+
+    def gibbs(self, v: Any) -> np.ndarray:
+        """One step of Gibbs sampling: hidden units, then visible ones.
+
+        Parameters
+        ----------
+        v : array or sparse matrix (n_samples, n_features)
+
+        Returns
+        -------
+        array of booleans (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        v = check_array(v, accept_sparse="csr", dtype=(np.float64, np.float32))
+        if v.shape[1] != self.n_features_in_:
+            raise ShapeError(f"got rows of {v.shape[1]} units, expected {self.n_features_in_}")
+        with seeded(self._stream()):
+            model = self._build()
+
+            def sweep(rows: Tensor) -> Tensor:
+                units = be.copy_tensor(be.cast_float(rows))
+                room = be.zeros((len(units), model.layers[1].num_units))
+                return model.update_state_(1, State([units, room]))[0] > 0.5
+
+            return over_blocks(sweep, v)
+
+    # hooks
+
+    def _layers(self, num_visible: int, num_hidden: int) -> tuple[Layer, Layer]:
+        return BernoulliLayer(num_visible), BernoulliLayer(num_hidden)
+
+    def _optimizer(self) -> Gradient:
+        return Gradient(stepsize=float(self.learning_rate))
+
+    def _means(self, visible: Tensor) -> Tensor:
+        return be.expit(self._fields(visible))
+
+    def _visible_means(self, visible: Tensor) -> Tensor:
+        field = be.dot(self._means(visible), tensor_like(self.components_, visible))
+        return be.expit(field + tensor_like(self.intercept_visible_, visible))
+
+    def _log_weights(self, visible: Tensor) -> Tensor:
+        own = be.dot(visible, tensor_like(self.intercept_visible_, visible))
+        return own + be.tsum(be.softplus(self._fields(visible)), axis=1)
+
+    def _report(self, X: Any) -> str:
+        shown = X[:: max(1, X.shape[0] // 1000)]
+        return (
+            f"[{type(self).__name__}] Iteration {{iteration}}, pseudo-likelihood = "
+            f"{self.score_samples(shown).mean():.2f}, time = {{seconds:.2f}}s"
+        )

@@ -1,0 +1,222 @@
+"""What all estimators share: a machine that is trained, and what is asked of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+
+from paysage import backends as be
+from paysage.checks import check_whole
+from paysage.models import BoltzmannMachine, State
+from paysage.optimizers import Optimizer
+from paysage.sklearn.partition import log_partition
+from paysage.sklearn.rows import Minibatches, over_blocks, warn_out_of_range
+from paysage.sklearn.seeds import seeded
+from paysage.sklearn.training import Training, check_settings
+
+Tensor = Any
+FLOATS = (np.float64, np.float32)
+
+
+class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of the estimators. Fitted attributes are NumPy arrays, whatever backend is in use.
+
+    A subclass has the hooks ``_new_machine``, ``_optimizer``, ``_keep``, ``_build``, ``_means``,
+    ``_visible_means`` and ``_log_weights``.
+    """
+
+    n_iter: int
+    batch_size: int
+    verbose: int
+    random_state: Any
+    learning_rate: float
+    n_features_in_: int
+    chains_: list[np.ndarray]
+
+    #: whether visible units are binary
+    _binary = True
+
+    # hooks
+
+    def _new_machine(self, num_visible: int) -> BoltzmannMachine:
+        """A machine on the backend in use, with first values of its parameters."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _new_machine()")
+
+    def _initialize(self, model: BoltzmannMachine, X: Any) -> None:
+        """Give the parameters first values that depend on the data."""
+
+    def _optimizer(self) -> Optimizer:
+        raise NotImplementedError(f"{type(self).__name__} does not define _optimizer()")
+
+    def _keep(self, model: BoltzmannMachine, dtype: Any) -> None:
+        """Store the parameters in attributes, arrays of this type."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _keep()")
+
+    def _build(self) -> BoltzmannMachine:
+        """The machine of the attributes, on the backend in use."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _build()")
+
+    def _means(self, visible: Tensor) -> Tensor:
+        """The representation of rows (B, V): means of the last layer, (B, n_components)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _means()")
+
+    def _visible_means(self, visible: Tensor) -> Tensor:
+        """Means of the visible units given the means of the hidden ones given rows, (B, V)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _visible_means()")
+
+    def _log_weights(self, visible: Tensor) -> Tensor:
+        """Log-likelihood of rows (B, V) without the partition function, or a bound on it, (B,)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _log_weights()")
+
+    def _report(self, X: Any) -> str:
+        """How the training goes, for people to read."""
+        name = type(self).__name__
+        shown = X[:: max(1, X.shape[0] // 1000)]
+        gap = over_blocks(lambda v: be.square(v - self._visible_means(v)), shown).mean()
+        return (
+            f"[{name}] Iteration {{iteration}}, reconstruction error = {gap**0.5:.4f}, "
+            "time = {seconds:.2f}s"
+        )
+
+    # what scikit-learn asks for
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        """Learn from data, starting anew.
+
+        Parameters
+        ----------
+        X : array or sparse matrix (n_samples, n_features)
+        y : ignored
+
+        Raises
+        ------
+        ConfigError
+            If a setting cannot be used; it is a ValueError, as all errors about input are.
+        DivergenceError
+            If a parameter becomes NaN or infinite.
+        """
+        X = self._checked(X, reset=True)
+        check_settings(self)
+        if self._binary:
+            warn_out_of_range(X)
+        self.random_state_ = check_random_state(self.random_state)
+        with seeded(self.random_state_):
+            model = self._new_machine(X.shape[1])
+            self._initialize(model, X)
+            training = Training(model, self._optimizer(), self.batch_size)
+            minibatches = Minibatches(X, self.batch_size)
+
+            def report() -> str:
+                self._keep(model, X.dtype)
+                return self._report(X)
+
+            training.run(minibatches, self.n_iter, report if self.verbose else None)
+            self._keep(model, X.dtype)
+            self.chains_ = [units.astype(X.dtype) for units in training.chains()]
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Means of the hidden units given each row, (n_samples, n_components), as deep as they go.
+
+        They are computed in the precision of the data.
+
+        Parameters
+        ----------
+        X : array or sparse matrix (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        return over_blocks(self._means, self._checked(X))
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Means of the visible units given the means of the hidden ones given each row.
+
+        Parameters
+        ----------
+        X : array or sparse matrix (n_samples, n_features)
+
+        Returns
+        -------
+        array (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        return over_blocks(self._visible_means, self._checked(X))
+
+    def sample(self, n_samples: int = 1, n_steps: int = 1000) -> np.ndarray:
+        """Draw visible units by Gibbs sampling.
+
+        Parameters
+        ----------
+        n_samples : int
+            Each has a chain of its own, which starts where one of the training's chains is.
+        n_steps : int
+            Sweeps of each chain.
+
+        Returns
+        -------
+        array (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        check_whole("n_samples", n_samples, 1)
+        rng = self._stream()
+        chosen = rng.randint(len(self.chains_[0]), size=n_samples)
+        with seeded(rng):
+            state = State(units[chosen] for units in self.chains_)
+            state = self._build().markov_chain(check_whole("n_steps", n_steps), state)
+            return np.array(be.to_numpy_array(state[0]), dtype=self.chains_[0].dtype)
+
+    def score(
+        self, X: Any, y: Any = None, *, num_chains: int = 100, betas: int | Sequence = 1000
+    ) -> float:
+        """Mean log-likelihood of the rows in nats, by annealed importance sampling of log Z.
+
+        Machines one half of whose layers has at most 14 binary units are summed exactly. What is
+        found is in the attributes ``log_partition_``, ``log_partition_interval_`` and
+        ``score_interval_``: three standard errors of log Z on either side.
+
+        Parameters
+        ----------
+        X : array or sparse matrix (n_samples, n_features)
+        y : ignored
+        num_chains, betas
+            See ``likelihood.AIS``.
+
+        Warns
+        -----
+        LikelihoodWarning
+            If the chains disagree too much for the interval to be trusted: take more `betas`.
+        """
+        check_is_fitted(self)
+        X = self._checked(X)
+        with seeded(check_random_state(self.random_state)):
+            log_z, low, high = log_partition(self._build(), X, num_chains, betas)
+        double = X.astype(np.float64)
+        mean = float(over_blocks(self._log_weights, double).mean())
+        self.log_partition_, self.log_partition_interval_ = log_z, (low, high)
+        self.score_interval_ = (mean - high, mean - low)
+        return mean - log_z
+
+    def machine(self) -> BoltzmannMachine:
+        """The fitted machine, on the backend in use: a copy, for everything else in the library."""
+        check_is_fitted(self)
+        return self._build()
+
+    def _checked(self, X: Any, reset: bool = False) -> Any:
+        """The data, dense or CSR, in single or double precision."""
+        return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=reset)
+
+    def _stream(self) -> Any:
+        """The random state that draws come from after the fit."""
+        if not hasattr(self, "random_state_"):
+            self.random_state_ = check_random_state(self.random_state)
+        return self.random_state_
+
+    def __sklearn_tags__(self) -> Any:
+        """Sparse data are taken; what comes out has the precision of what went in."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,73 @@
+"""Rows of dense arrays and of CSR matrices, a block at a time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from paysage import backends as be
+
+Tensor = Any
+
+#: rows that are looked at together
+BLOCK = 1024
+
+
+def dense(rows: Any) -> np.ndarray:
+    """Some rows of a dense array or of a sparse matrix as a dense array."""
+    return rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
+
+
+def over_blocks(function: Callable[[Tensor], Tensor], X: Any, size: int = BLOCK) -> np.ndarray:
+    """What a function makes of all rows, a block at a time, as one array.
+
+    Parameters
+    ----------
+    function : function of a tensor (B, V)
+        Of the precision that the data have; gives a tensor of B rows.
+    X : array or CSR matrix (N, V)
+    size : int
+        Rows of a block.
+    """
+    results = [
+        np.asarray(be.to_numpy_array(function(be.from_numpy_array(dense(X[low : low + size])))))
+        for low in range(0, X.shape[0], size)
+    ]
+    return np.concatenate(results)
+
+
+class Minibatches:
+    """Minibatches of the rows in their order, as Float tensors; the last one has what is left.
+
+    Dense data are converted once. Rows of a sparse matrix become dense when their turn comes.
+
+    Parameters
+    ----------
+    X : array or CSR matrix (N, V)
+    size : int
+        Rows of a minibatch.
+    """
+
+    def __init__(self, X: Any, size: int) -> None:
+        self._sparse = hasattr(X, "toarray")
+        self._rows = X if self._sparse else be.resident_tensor(X)
+        self._number, self._size = X.shape[0], size
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for low in range(0, self._number, self._size):
+            rows = self._rows[low : low + self._size]
+            yield be.float_tensor(dense(rows) if self._sparse else rows)
+
+
+def warn_out_of_range(X: Any) -> None:
+    """Warn if binary units are to have values that are no probabilities, as scikit-learn lets."""
+    if X.min() < 0 or X.max() > 1:
+        warnings.warn(
+            f"binary units take values from 0 to 1, got values from {X.min():g} to {X.max():g}: "
+            "scale or binarize the data",
+            UserWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,121 @@
+"""The estimators among scikit-learn's tools: its own checks, pipelines, searches, pickles."""
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+import joblib
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils.estimator_checks import check_estimator
+
+from paysage import backends as be
+from paysage.sklearn import BernoulliRBM
+
+ESTIMATORS = [BernoulliRBM(n_components=5, n_iter=2, random_state=0)]
+by_name = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+
+
+@by_name
+def test_scikit_learn_finds_nothing_to_complain_about(estimator):
+    with warnings.catch_warnings():
+        # its data are no binary units, and it says which checks it cannot make
+        warnings.simplefilter("ignore", UserWarning)
+        results = check_estimator(clone(estimator), on_fail=None)
+    found = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    assert not found
+    assert sum(r["status"] == "passed" for r in results) > 40
+
+
+def digits():
+    images, labels = load_digits(return_X_y=True)
+    return (images[:300] / 16 > 0.5).astype(np.float32), labels[:300]
+
+
+def arrays_only(thing):
+    """Whether nothing but arrays, numbers, names and RandomStates is held."""
+    if isinstance(thing, (list, tuple)):
+        return all(map(arrays_only, thing))
+    kinds = (np.ndarray, np.random.RandomState, int, float, str, type(None))
+    return isinstance(thing, kinds)
+
+
+@by_name
+def test_pickles_hold_arrays_and_serve_either_backend(estimator):
+    X, y = digits()
+    fitted = clone(estimator).fit(X, y)
+    assert all(map(arrays_only, vars(fitted).values()))
+    expected = fitted.transform(X[:5])
+    sample = fitted.sample(4, n_steps=3)
+    file = io.BytesIO()
+    joblib.dump(fitted, file)
+    file.seek(0)
+    pickled = pickle.dumps(fitted)
+    other = "pytorch" if be.get_backend().backend == "python" else "python"
+    be.set_backend(other, "cpu")
+    for twin in (pickle.loads(pickled), joblib.load(file)):
+        np.testing.assert_allclose(twin.transform(X[:5]), expected, rtol=1e-4, atol=1e-5)
+        assert twin.sample(4, n_steps=3).shape == sample.shape
+
+
+@by_name
+def test_names_of_features_come_out(estimator):
+    X, y = digits()
+    fitted = clone(estimator).fit(X, y)
+    prefix = type(estimator).__name__.lower()
+    assert fitted.get_feature_names_out()[0] == f"{prefix}0"
+    frame = fitted.set_output(transform="pandas").transform(X[:3])
+    assert list(frame.columns) == list(fitted.get_feature_names_out())
+    assert len(frame.columns) == fitted.n_components
+
+
+@pytest.mark.backend_free
+def test_a_search_over_a_pipeline_in_two_processes():
+    X, y = digits()
+    steps = [
+        ("rbm", BernoulliRBM(60, n_iter=10, random_state=0)),
+        ("logistic", LogisticRegression(C=1000, max_iter=500)),
+    ]
+    search = GridSearchCV(Pipeline(steps), {"rbm__learning_rate": [0.01, 0.1]}, cv=2, n_jobs=2)
+    search.fit(X, y)
+    assert search.best_score_ > 0.5  # a tenth by chance
+    alone = clone(search).set_params(n_jobs=1).fit(X, y)
+    np.testing.assert_allclose(
+        alone.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"], atol=0.02
+    )
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ},
+    )
+
+
+@pytest.mark.backend_free
+def test_without_scikit_learn_the_error_says_what_to_install():
+    result = run("import sys; sys.modules['sklearn'] = None; import paysage.sklearn")
+    assert "MissingDependencyError" in result.stderr
+    assert "pip install 'paysage[sklearn]'" in result.stderr
+
+
+@pytest.mark.backend_free
+def test_the_package_does_not_hide_scikit_learn():
+    code = "from paysage.sklearn import BernoulliRBM as R; import sklearn; "
+    result = run(code + "print(sklearn.__version__, R().get_params()['n_components'])")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[1] == "256"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +14,7 @@ from paysage import backends as be
 from paysage import fit, optimizers
 from paysage.batch import Batch, InMemoryTable
 from paysage.errors import BackendError, ConfigError
-from paysage.layers import BernoulliLayer, GaussianLayer
+from paysage.layers import BernoulliLayer, GaussianLayer, Layer
 from paysage.models import BoltzmannMachine
 
 OURS = "paysage"
@@ -26,8 +24,6 @@ TORCH_BF16 = "paysage, PyTorch, bf16"
 OWN_LAYER = "paysage, a layer of one's own"
 METRICS = "paysage, seven metrics"
 EAGER = "paysage, PyTorch, eager"
-
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_layer.py"
 
 
 def contestant(
@@ -69,7 +65,7 @@ def start(
             raise Absent(f"fit.SGD.train has no argument {option!r}")
     be.set_seed(SEED)
     rows = data.all_rows(task)
-    trainer = spins_trainer(task, rows) if own_layer else built_in_trainer(task, rows)
+    trainer = own_trainer(task, rows) if own_layer else built_in_trainer(task, rows)
     if not metrics:
         trainer.monitor.generator_metrics.clear()
     train = partial(
@@ -107,17 +103,39 @@ def built_in_trainer(task: Task, rows: np.ndarray) -> fit.SGD:
     return _trainer(task, layers, rows)
 
 
-def spins_trainer(task: Task, rows: np.ndarray) -> fit.SGD:
-    """The layer of the example, written in functions of the backend: its units are -1 or 1."""
-    spins: Any = _example().SpinLayer
-    return _trainer(task, [spins(n) for n in (rows.shape[1], *task.hidden)], 2 * rows - 1)
+def own_trainer(task: Task, rows: np.ndarray) -> fit.SGD:
+    return _trainer(task, [PlainLayer(n) for n in (rows.shape[1], *task.hidden)], rows)
 
 
-def _example() -> Any:
-    spec = importlib.util.spec_from_file_location("own_layer", EXAMPLE)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
-    return module
+class PlainParams(NamedTuple):
+    """Parameters of a PlainLayer."""
+
+    loc: Any
+
+
+class PlainLayer(Layer):
+    """Binary units as a user would write them, in plain functions of the backend."""
+
+    support, values, gradient_needs_field = (0.0, 1.0), (0.0, 1.0), False
+
+    def init_params(self) -> PlainParams:
+        return PlainParams(be.zeros((self.num_units,)))
+
+    def energy(self, units: Any) -> Any:
+        return -be.dot(units, self.params.loc)
+
+    def mean(self, field: Any, beta: Any = None, out: Any = None) -> Any:
+        total = field + self.params.loc
+        return be.expit(total if beta is None else beta * total)
+
+    def sample(self, field: Any, beta: Any = None, out: Any = None) -> Any:
+        return be.cast_float(be.rand_like(field) < self.mean(field, beta))
+
+    def energy_gradient(self, units: Any, field: Any) -> PlainParams:
+        return PlainParams(-be.mean(units, axis=0))
+
+    def fit_marginal(self, moments: Any) -> None:
+        self.params.loc[:] = be.logit(be.clip(moments.mean, 1e-6, 1 - 1e-6))
 
 
 def _trainer(task: Task, layers: list[Any], rows: np.ndarray) -> fit.SGD:

@@ -23,8 +23,8 @@ from paysage.metrics.weights import WeightSparsity, WeightSquare
 #: what was measured, by name
 Metrics = OrderedDict[str, float | None]
 
-#: numbers in the minibatches that are measured together, 4 MiB of them
-AT_ONCE = 2**20
+#: numbers in the minibatches that are measured together, 2 MiB of them
+AT_ONCE = 2**19
 
 
 def default_metrics() -> list[Metric]:

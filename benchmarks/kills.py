@@ -84,11 +84,14 @@ def ended_well(status: int) -> bool:
 
 
 def whole_run(folder: Path, backend: str) -> tuple[str, float]:
-    """The end of a run that nobody kills, and its seconds."""
+    """The end of a run that nobody kills, and the least seconds of three."""
     train(folder / "first.h5", backend)  # here, so that processes find everything compiled
-    begun = time.perf_counter()
-    ended_well(os.waitpid(start(folder / "whole.h5", backend), 0)[1])
-    return (folder / "whole.end").read_text(), time.perf_counter() - begun
+    seconds = []
+    for k in range(3):
+        begun = time.perf_counter()
+        ended_well(os.waitpid(start(folder / f"whole{k}.h5", backend), 0)[1])
+        seconds.append(time.perf_counter() - begun)
+    return (folder / "whole0.end").read_text(), min(seconds)
 
 
 def unfinished(path: Path) -> set[Path]:

@@ -115,6 +115,14 @@ class Optimizer(Capturable):
         rate = next(self.stepsize)
         self.lr = check_number(f"the stepsize, {self.stepsize!r} at its next time,", rate)
 
+    def scale_lr(self, factor: float) -> None:
+        """Multiply the learning rate, and the schedule's next value by its ``set_value``."""
+        following = self.stepsize.value_at(self.stepsize.time)
+        if following:
+            self.stepsize.set_value(factor * following)
+        if self.lr is not None:
+            self.lr *= factor
+
     def copy(self) -> Optimizer:
         """A fresh rule with the same settings: schedule at its start, nothing remembered."""
         twin = copy.copy(self)

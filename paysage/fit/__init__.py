@@ -1,5 +1,6 @@
 """Training: the methods, the training step, and the loops around it."""
 
+from paysage.fit import callbacks
 from paysage.fit.checkpoint import read_checkpoint
 from paysage.fit.layerwise import LayerwisePretrain
 from paysage.fit.mean_field import MeanField
@@ -7,6 +8,7 @@ from paysage.fit.methods import cd, contrastive_divergence, pcd, persistent_cont
 from paysage.fit.phases import Phases
 from paysage.fit.sgd import SGD, StochasticGradientDescent
 from paysage.fit.tap import TAP
+from paysage.fit.training import Training
 
 __all__ = [
     "SGD",
@@ -15,6 +17,8 @@ __all__ = [
     "MeanField",
     "Phases",
     "StochasticGradientDescent",
+    "Training",
+    "callbacks",
     "cd",
     "contrastive_divergence",
     "pcd",

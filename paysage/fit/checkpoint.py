@@ -21,13 +21,16 @@ VERSION = 1
 
 
 class Position(NamedTuple):
-    """Where in a training a checkpoint was written: at the end of an epoch."""
+    """Where in a training a checkpoint was written."""
 
+    #: epochs that are complete
     epoch: int
+    #: minibatches of the next one
+    minibatch: int
     #: epochs of trainings before this one, which the monitor counts too
     earlier: int
-    #: whether no parameter moved any more
-    at_rest: bool
+    #: whether it is over, whatever the number of epochs
+    ended: bool
 
 
 class Checkpoint:
@@ -58,14 +61,20 @@ class Checkpoint:
         """Whether it is to be written after this epoch."""
         return epoch % self.every == 0
 
-    def write(self, position: Position, memory: dict[str, Any]) -> None:
-        """Replace the file; whatever goes wrong leaves the one before as it was."""
+    def write(self, position: Position, state: dict[str, Any]) -> None:
+        """Replace the file; whatever goes wrong leaves the one before as it was.
+
+        Parameters
+        ----------
+        state : dict
+            ``memory``, what the ``callbacks`` keep, and, within an epoch, its ``start``.
+        """
         tree = {
             "version": VERSION,
             "written_by": _origin(),
             "settings": self.settings,
             "position": position._asdict(),
-            "memory": memory,
+            **state,
         }
         storage.write_tree(self.path, tree, kind=KIND)
 
@@ -105,8 +114,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        With the entries ``version``, ``written_by``, ``settings``, ``position`` and ``memory``;
-        the model is ``memory["model"]``, its ``config`` and its ``values``.
+        With the entries ``version``, ``written_by``, ``settings``, ``position``, ``memory``,
+        ``callbacks`` and ``start``; ``memory["model"]`` has a ``config`` and ``values``.
 
     Raises
     ------

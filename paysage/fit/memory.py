@@ -46,7 +46,7 @@ class Memory(NamedTuple):
             "tap": None if tap is None else tap.get_memory(self.model),
             "mean": self.mean.get_memory(),
             "monitor": self.monitor.get_memory(),
-            "generators": _generators(),
+            "generators": generators(),
         }
 
     def put(self, tree: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ class Memory(NamedTuple):
             tap.set_memory(tree["tap"], self.model)
         self.mean.set_memory(tree["mean"])
         self.monitor.set_memory(tree["monitor"])
-        _set_generators(tree["generators"])
+        set_generators(tree["generators"])
 
 
 def _tap(method: Callable) -> TAP | None:
@@ -81,8 +81,8 @@ def _tap(method: Callable) -> TAP | None:
     return owner if isinstance(owner, TAP) else None
 
 
-def _generators() -> dict[str, Any]:
-    """The backend's, and those that functions of the user may draw from."""
+def generators() -> dict[str, Any]:
+    """States of the backend's generator, and of those that functions of the user may draw from."""
     name, keys, *rest = np.random.get_state(legacy=True)
     version, words, gauss = random.getstate()
     return {
@@ -92,7 +92,8 @@ def _generators() -> dict[str, Any]:
     }
 
 
-def _set_generators(tree: dict[str, Any]) -> None:
+def set_generators(tree: dict[str, Any]) -> None:
+    """Go back to what ``generators`` gave."""
     backend = tree["backend"]
     if backend["kind"] == be.get_random_state()["kind"]:
         be.set_random_state(backend)
@@ -103,3 +104,12 @@ def _set_generators(tree: dict[str, Any]) -> None:
     np.random.set_state((numpy["name"], numpy["keys"], *numpy["rest"]))
     python = tree["random"]
     random.setstate((python["version"], tuple(python["words"]), python["gauss"]))
+
+
+def copied(tree: Any) -> Any:
+    """A tree whose arrays are of its own."""
+    if isinstance(tree, dict):
+        return {key: copied(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [copied(value) for value in tree]
+    return tree.copy() if isinstance(tree, np.ndarray) else tree

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from paysage import backends as be
 from paysage.checks import check_whole
-from paysage.errors import ConfigError, DivergenceError
+from paysage.errors import ConfigError
 from paysage.fit.averaging import ParameterMean, first_averaged
-from paysage.fit.checkpoint import Checkpoint, Position
+from paysage.fit.callbacks import Callback, ProgressBar, check_callbacks
+from paysage.fit.checkpoint import Checkpoint
 from paysage.fit.checks import (
     check_data,
-    check_finite,
     check_lr_period,
     check_model_and_batch,
     check_positive_phase,
@@ -35,28 +32,13 @@ from paysage.fit.settings import (
     describe_part,
     plain,
 )
-from paysage.fit.step import Step, make_step
+from paysage.fit.step import make_step
+from paysage.fit.training import Training
 from paysage.metrics import ProgressMonitor
 from paysage.models import BoltzmannMachine
 from paysage.optimizers import Optimizer
 from paysage.samplers import AutoregressiveGammaSampler, Chains
 from paysage.threads import threads_for, undivided
-
-
-class _Run(NamedTuple):
-    """What stays the same over the epochs of a training."""
-
-    optimizer: Optimizer
-    phases: Phases
-    step: Step
-    burn_in: int
-    each_epoch: bool
-    verbose: bool
-    num_epochs: int
-    mean: ParameterMean
-    first_averaged: int
-    checkpoint: Checkpoint | None
-    memory: Memory
 
 
 class StochasticGradientDescent:
@@ -105,6 +87,7 @@ class StochasticGradientDescent:
         checkpoint: str | Path | None = None,
         every: int = 1,
         resume: bool = False,
+        callbacks: Iterable[Callback] = (),
     ) -> None:
         """Train for a number of epochs.
 
@@ -158,6 +141,8 @@ class StochasticGradientDescent:
             file is there; else begin. Arguments, model, optimizer, metrics and the sizes of the
             data must be what they were; ``num_epochs`` may be greater, unless parameters are
             averaged over a part of the epochs.
+        callbacks : list of Callback
+            Told after each step and epoch; see ``fit.callbacks``.
 
         Raises
         ------
@@ -190,6 +175,9 @@ class StochasticGradientDescent:
         first = first_averaged(average_last, num_epochs)
         AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
         self.monitor.check_saving(self.model)
+        called = check_callbacks(callbacks, self.monitor)
+        if verbose and not any(isinstance(c, ProgressBar) for c in called):
+            called.append(ProgressBar())
         if checkpoint is None and resume:
             raise ConfigError("resume=True needs the file of a checkpoint: checkpoint='run.h5'")
         file, stored = None, None
@@ -208,6 +196,7 @@ class StochasticGradientDescent:
                 "lr_period": "epoch" if each_epoch else "training",
                 "average_last": [average_last, num_epochs if average_last else 0],
                 "precision": precision,
+                "callbacks": [c.get_config() for c in called if c.decides],
             }
             file = Checkpoint(checkpoint, every, plain(settings))
             stored = file.read(num_epochs) if resume else None
@@ -228,14 +217,28 @@ class StochasticGradientDescent:
         memory = Memory(self.model, optimizer, phases, method, mean, self.monitor)
         if file is not None:
             memory.get()  # refuses now what could not be stored later
-        run = _Run(
-            *(optimizer, phases, step, burn_in, each_epoch, verbose, num_epochs, mean, first),
-            *(file, memory),
+        training = Training(
+            self.model,
+            self.batch,
+            optimizer,
+            self.monitor,
+            num_epochs,
+            self.fantasy_steps,
+            phases,
+            step,
+            mean,
+            memory,
+            burn_in,
+            each_epoch,
+            first,
+            verbose,
+            file,
+            called,
         )
         largest = max(chains, self.batch.batch_size) * self.model.largest_matrix()
         on_gpu = be.get_backend().processor == "gpu"
         with undivided() if on_gpu else threads_for(largest):
-            self._epochs(run, self._begin(run) if stored is None else _go_on(run, stored))
+            training.run(stored)
 
     def _settings(self) -> dict[str, Any]:
         """What a checkpoint must have been made with, beside the arguments of ``train``."""
@@ -247,105 +250,5 @@ class StochasticGradientDescent:
             "metrics": describe_metrics(self.monitor.generator_metrics),
         }
 
-    def _begin(self, run: _Run) -> Position:
-        # a second training goes on counting: its files must not replace those of the first
-        earlier = max(self.monitor.epochs, default=0)
-        # the metrics are measured, and draw, whether or not they are shown
-        self._show("Before training:", self._evaluate(earlier), run.verbose)
-        run.phases.set_driven(run.burn_in == 0)
-        run.optimizer.update_lr()
-        return Position(0, earlier, False)
-
-    def _epochs(self, run: _Run, position: Position) -> None:
-        earlier = position.earlier
-        if position.at_rest:
-            return
-        for epoch in range(position.epoch + 1, run.num_epochs + 1):
-            if epoch > 1 and epoch == run.burn_in + 1:
-                run.phases.set_driven(True)
-                run.step.start_anew()
-            if epoch > 1 and run.each_epoch:
-                run.optimizer.update_lr()
-            at_rest, seconds, metrics = self._guarded_epoch(run, epoch, earlier)
-            heading = f"End of epoch {epoch}: \nTime elapsed {round(seconds, 3)}s"
-            self._show(heading, metrics, run.verbose)
-            self.monitor.record(earlier + epoch, metrics, self.model)
-            last = at_rest or epoch == run.num_epochs
-            if run.checkpoint is not None and (last or run.checkpoint.is_due(epoch)):
-                run.checkpoint.write(Position(epoch, earlier, at_rest), run.memory.get())
-            if at_rest:
-                break
-
-    def _guarded_epoch(self, run: _Run, epoch: int, earlier: int) -> tuple[bool, float, Any]:
-        """One epoch and its metrics; on divergence the parameters go back to where they were.
-
-        Gives whether no parameter has moved any more, the seconds, and the metrics.
-        """
-        before = self.model.get_values()
-        start = time.perf_counter()
-        try:
-            # infinities are looked for below, once, and named: no warning at every operation
-            with np.errstate(all="ignore"):
-                self._epoch(run, epoch >= run.first_averaged)
-                check_finite(self.model)
-                seconds = time.perf_counter() - start
-                moved = _distance(before, self.model.get_values())
-                at_rest = moved <= run.optimizer.tolerance
-                if at_rest or epoch == run.num_epochs:
-                    run.mean.write()
-                metrics = self._evaluate(earlier + epoch)
-        except DivergenceError:
-            self.model.set_values(before)
-            run.optimizer.forget()  # NaN in its slots would outlive the parameters'
-            raise
-        return at_rest, seconds, metrics
-
-    def _epoch(self, run: _Run, averaged: bool) -> None:
-        minibatches = self.batch.iterate("train")
-        for visible in _progress(minibatches, self._num_minibatches(), run.verbose):
-            run.step(visible)
-            if averaged:
-                run.mean.add()
-
-    def _show(self, heading: str, metrics: Any, verbose: bool) -> None:
-        if verbose:
-            print(heading)
-            self.monitor.show(metrics)
-            print(flush=True)
-
-    def _num_minibatches(self) -> int | None:
-        table = self.batch.tables["train"]
-        return -(-table.nrows // table.batch_size)
-
-    def _evaluate(self, epoch: int) -> Any:
-        return self.monitor.evaluate(self.batch, self.model, self.fantasy_steps, epoch)
-
 
 SGD = StochasticGradientDescent
-
-
-def _go_on(run: _Run, stored: dict[str, Any]) -> Position:
-    """Put everything back to where it was."""
-    run.memory.put(stored["memory"])
-    position = Position(**stored["position"])
-    if run.verbose:
-        print(f"Going on after epoch {position.epoch}\n", flush=True)
-    return position
-
-
-def _progress(minibatches: Iterable, total: int | None, verbose: bool) -> Iterable:
-    """A bar over the minibatches, on a terminal only, gone when the epoch ends."""
-    from tqdm import tqdm
-
-    return tqdm(
-        minibatches, total=total, disable=None if verbose else True, leave=False, unit="minibatch"
-    )
-
-
-def _distance(before: Any, after: Any) -> float:
-    """Largest change of any number between two trees of arrays."""
-    if isinstance(before, dict):
-        return max((_distance(before[k], after[k]) for k in before), default=0.0)
-    if isinstance(before, list):
-        return max(map(_distance, before, after), default=0.0)
-    return float(np.max(np.abs(before - after), initial=0.0))

@@ -197,15 +197,24 @@ class ProgressMonitor:
         StorageError
             The folder cannot be written to.
         """
-        kind = "__name__" if isinstance(metric, type) else "name"
-        name = metric if isinstance(metric, str) else getattr(metric, kind, metric)
-        if name not in self.metric_names():
-            raise ConfigError(
-                f"save_best got metric {name!r}, expected one of {self.metric_names()}"
-            )
+        name = self.name_of(metric, "save_best")
         check_writable(filename)
         saver = SaveBest(str(filename), name, extremum)
         self._savers.append(saver)
+
+    def name_of(self, metric: Any, who: str) -> str:
+        """The name of a metric that is measured, given by itself, by its class or by its name.
+
+        Raises
+        ------
+        ConfigError
+            There is no such metric; `who` asked for it.
+        """
+        kind = "__name__" if isinstance(metric, type) else "name"
+        name = metric if isinstance(metric, str) else getattr(metric, kind, metric)
+        if name not in self.metric_names():
+            raise ConfigError(f"{who} got metric {name!r}, expected one of {self.metric_names()}")
+        return name
 
     def save_every(self, filename: str | Path, epoch_period: int = 1) -> None:
         """From now on, keep the model of every `epoch_period`-th epoch in a file of its own.

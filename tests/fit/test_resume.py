@@ -165,7 +165,7 @@ def test_a_killed_training_ends_at_the_bits_of_one_without_a_break(tmp_path, kil
             train(paths[1], make(**made), optimizer(), **options)
     killed = train(paths[1], make(**made), optimizer(), **options)
     first, second = map(fit.read_checkpoint, paths)
-    assert first["position"] == {"epoch": EPOCHS, "earlier": 0, "at_rest": False}
+    assert first["position"] == {"epoch": EPOCHS, "minibatch": 0, "earlier": 0, "ended": False}
     assert first["position"] == second["position"]
     assert same(first["memory"], second["memory"])
     assert same(whole.model.get_values(), killed.model.get_values())
@@ -241,9 +241,9 @@ def test_a_second_training_goes_on_counting(tmp_path, kill_after):
 def test_it_is_written_every_so_often_and_at_the_end(tmp_path, monkeypatch):
     written, write = [], checkpoint.Checkpoint.write
 
-    def spied(self, position, memory):
+    def spied(self, position, state):
         written.append(position.epoch)
-        write(self, position, memory)
+        write(self, position, state)
 
     monkeypatch.setattr(checkpoint.Checkpoint, "write", spied)
     train(tmp_path / "run.h5", make(), every=2)

@@ -251,13 +251,13 @@ def test_gpu_broken_promises_are_told(on_gpu):
 @each("name", MODELS)
 def test_an_epoch_waits_for_nothing(gpu_path, monkeypatch, name):
     """Neither the steps, which are ordinary ones here, nor the loop around them."""
-    epoch, done = fit.SGD._epoch, []
+    epoch, done = fit.Training._learn, []
 
-    def pure_epoch(self, *run):
-        purely(lambda: epoch(self, *run))
-        done.append(run)
+    def pure_epoch(self):
+        purely(lambda: epoch(self))
+        done.append(self.epoch)
 
-    monkeypatch.setattr(fit.SGD, "_epoch", pure_epoch)
+    monkeypatch.setattr(fit.Training, "_learn", pure_epoch)
     captured_training(MODELS[name](), capture=False, average_last=0.5)
     assert len(done) == 4
 

@@ -1,0 +1,254 @@
+"""A training on its way: epochs, what is measured after them, and who is told."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paysage.errors import DivergenceError
+from paysage.fit.averaging import ParameterMean
+from paysage.fit.checkpoint import Checkpoint, Position
+from paysage.fit.checks import check_finite
+from paysage.fit.memory import Memory, copied, generators, set_generators
+from paysage.fit.phases import Phases
+from paysage.fit.step import Step
+from paysage.metrics import ProgressMonitor
+from paysage.models import BoltzmannMachine
+from paysage.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from paysage.fit.callbacks import Callback
+
+
+@dataclass(eq=False)
+class Training:
+    """What callbacks see of a training, and how they end it.
+
+    Attributes
+    ----------
+    model, batch, optimizer, monitor
+        Those of the trainer.
+    num_epochs : int
+    epoch : int
+        Epochs of this training that are complete.
+    earlier : int
+        Epochs of trainings before, which the monitor counts too.
+    minibatch : int
+        Minibatches of the present epoch that were learned from.
+    num_minibatches : int
+        In an epoch.
+    metrics : dict
+        What was measured last, by name; None for what was not measured then.
+    seconds : float
+        That the last epoch took.
+    """
+
+    model: BoltzmannMachine
+    batch: Any
+    optimizer: Optimizer
+    monitor: ProgressMonitor
+    num_epochs: int
+    _fantasy_steps: int
+    _phases: Phases
+    _step: Step
+    _mean: ParameterMean
+    _memory: Memory
+    _burn_in: int
+    _each_epoch: bool
+    _first_averaged: int
+    _verbose: bool
+    _checkpoint: Checkpoint | None = None
+    callbacks: Sequence[Callback] = ()
+    epoch: int = 0
+    earlier: int = 0
+    minibatch: int = 0
+    metrics: OrderedDict[str, float | None] = field(default_factory=OrderedDict)
+    seconds: float = 0.0
+    _ended: bool = False
+    _paused: bool = False
+    _start: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_minibatches(self) -> int:
+        """Minibatches of an epoch."""
+        table = self.batch.tables["train"]
+        return -(-table.nrows // table.batch_size)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether something is behind."""
+        return self.epoch > 0 or self.minibatch > 0
+
+    def stop(self) -> None:
+        """End after the present epoch, for good: what is resumed stays where it is."""
+        self._ended = True
+
+    def pause(self) -> None:
+        """End after the present step, to be resumed there."""
+        self._paused = True
+
+    def run(self, stored: dict[str, Any] | None = None) -> None:
+        """Begin, or go on from the tree of a checkpoint, until the end."""
+        if stored is None:
+            self._begin()
+        else:
+            self._go_on(stored)
+        try:
+            for callback in self.callbacks:
+                callback.begin(self)
+            while not (self._ended or self._paused) and self.epoch < self.num_epochs:
+                self._one_epoch()
+        finally:
+            for callback in self.callbacks:
+                callback.end(self)
+
+    def _begin(self) -> None:
+        # a second training goes on counting: its files must not replace those of the first
+        self.earlier = max(self.monitor.epochs, default=0)
+        # the metrics are measured, and draw, whether or not they are shown
+        self.metrics = self._evaluate(self.earlier)
+        self._show("Before training:")
+        self._phases.set_driven(self._burn_in == 0)
+        self.optimizer.update_lr()
+
+    def _go_on(self, stored: dict[str, Any]) -> None:
+        """Put everything back to where it was."""
+        self._memory.put(stored["memory"])
+        place = Position(**stored["position"])
+        self.epoch, self.minibatch, self.earlier = place.epoch, place.minibatch, place.earlier
+        self._ended, self._start = place.ended, stored["start"]
+        self._remind(stored["callbacks"])
+        if self.monitor.memory:
+            self.metrics = OrderedDict(self.monitor.memory[-1])
+        if self._verbose:
+            print(f"Going on after epoch {self.epoch}\n", flush=True)
+
+    def _remind(self, kept: list[Any]) -> None:
+        """Give callbacks what those of their name, in this order, kept."""
+        left = list(kept)
+        for callback in self.callbacks:
+            own = next((entry for entry in left if entry[0] == type(callback).__name__), None)
+            if own is not None:
+                left.remove(own)
+                callback.set_memory(own[1])
+
+    def _one_epoch(self) -> None:
+        """One epoch and its metrics, or what is left of it; on divergence back to its start."""
+        if self.minibatch == 0:
+            self._remember_start()
+            self._begin_epoch()
+        began = time.perf_counter()
+        try:
+            # infinities are looked for below, once, and named: no warning at every operation
+            with np.errstate(all="ignore"):
+                self._learn()
+                if self._paused:
+                    self._write()
+                    return
+                check_finite(self.model)
+                self.seconds = time.perf_counter() - began
+                self._measure()
+        except DivergenceError as error:
+            self._go_back(error)
+            return
+        self._finish_epoch()
+
+    def _remember_start(self) -> None:
+        # all of it only where somebody may ask to go back there
+        whole = any(callback.goes_back for callback in self.callbacks)
+        here = copied(self._memory.get()) if whole else {}
+        self._start = {"values": self.model.get_values(), "memory": here}
+
+    def _begin_epoch(self) -> None:
+        epoch = self.epoch + 1
+        if epoch > 1 and epoch == self._burn_in + 1:
+            self._phases.set_driven(True)
+            self._step.start_anew()
+        if epoch > 1 and self._each_epoch:
+            self.optimizer.update_lr()
+
+    def _learn(self) -> None:
+        """Steps on the minibatches of the epoch that are left."""
+        minibatches = iter(self.batch.iterate("train"))
+        if self.minibatch:
+            before = generators()  # transforms may draw
+            for _ in range(self.minibatch):
+                next(minibatches)
+            set_generators(before)
+        averaged = self.epoch + 1 >= self._first_averaged
+        for visible in minibatches:
+            self._step(visible)
+            if averaged:
+                self._mean.add()
+            self.minibatch += 1
+            for callback in self.callbacks:
+                callback.after_batch(self)
+            if self._paused:
+                return
+
+    def _measure(self) -> None:
+        moved = _distance(self._start["values"], self.model.get_values())
+        if moved <= self.optimizer.tolerance:
+            self.stop()
+        if self._ended or self.epoch + 1 == self.num_epochs:
+            self._mean.write()
+        self.metrics = self._evaluate(self.earlier + self.epoch + 1)
+
+    def _go_back(self, error: DivergenceError) -> None:
+        """Let a callback try the epoch again; else leave the parameters as they were."""
+        for callback in self.callbacks:
+            if callback.goes_back and callback.diverged(self):
+                self._memory.put(copied(self._start["memory"]))
+                self._step.start_anew()
+                callback.retry(self)
+                self.minibatch, self._ended = 0, False
+                return
+        self.model.set_values(self._start["values"])
+        self.optimizer.forget()  # NaN in its slots would outlive the parameters'
+        raise error
+
+    def _finish_epoch(self) -> None:
+        self.epoch, self.minibatch = self.epoch + 1, 0
+        self._show(f"End of epoch {self.epoch}: \nTime elapsed {round(self.seconds, 3)}s")
+        self.monitor.record(self.earlier + self.epoch, self.metrics, self.model)
+        for callback in self.callbacks:
+            callback.after_epoch(self)
+        if self._ended:
+            self._mean.write()
+        file = self._checkpoint
+        last = self._ended or self._paused or self.epoch == self.num_epochs
+        if file is not None and (last or file.is_due(self.epoch)):
+            self._write()
+
+    def _write(self) -> None:
+        if self._checkpoint is not None:
+            place = Position(self.epoch, self.minibatch, self.earlier, self._ended)
+            start = self._start if self.minibatch else {}
+            kept = [[type(c).__name__, c.get_memory()] for c in self.callbacks]
+            kept = [entry for entry in kept if entry[1] is not None]
+            self._checkpoint.write(
+                place, {"memory": self._memory.get(), "callbacks": kept, "start": start}
+            )
+
+    def _show(self, heading: str) -> None:
+        if self._verbose:
+            print(heading)
+            self.monitor.show(self.metrics)
+            print(flush=True)
+
+    def _evaluate(self, epoch: int) -> Any:
+        return self.monitor.evaluate(self.batch, self.model, self._fantasy_steps, epoch)
+
+
+def _distance(before: Any, after: Any) -> float:
+    """Largest change of any number between two trees of arrays."""
+    if isinstance(before, dict):
+        return max((_distance(before[k], after[k]) for k in before), default=0.0)
+    if isinstance(before, list):
+        return max(map(_distance, before, after), default=0.0)
+    return float(np.max(np.abs(before - after), initial=0.0))

@@ -18,7 +18,7 @@ from paysage.fit.memory import Memory, copied, generators, set_generators
 from paysage.fit.phases import Phases
 from paysage.fit.step import Step
 from paysage.metrics import ProgressMonitor
-from paysage.models import BoltzmannMachine
+from paysage.models import BoltzmannMachine, State
 from paysage.optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -78,6 +78,11 @@ class Training:
         """Minibatches of an epoch."""
         table = self.batch.tables["train"]
         return -(-table.nrows // table.batch_size)
+
+    @property
+    def chains(self) -> State:
+        """State of the negative chains; it is not to be changed."""
+        return self._phases.negative.get_state()
 
     @property
     def resumed(self) -> bool:

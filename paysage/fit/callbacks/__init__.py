@@ -6,6 +6,7 @@ from paysage.fit.callbacks.interrupt import PauseOnInterrupt
 from paysage.fit.callbacks.logs import CSVLog, JSONLinesLog
 from paysage.fit.callbacks.progress import ProgressBar
 from paysage.fit.callbacks.stopping import EarlyStopping, SaveBest
+from paysage.fit.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "CSVLog",
@@ -16,5 +17,6 @@ __all__ = [
     "PauseOnInterrupt",
     "ProgressBar",
     "SaveBest",
+    "TensorBoard",
     "check_callbacks",
 ]

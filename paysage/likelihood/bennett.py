@@ -1,4 +1,4 @@
-"""Bennett's acceptance ratio between neighbouring temperatures."""
+"""Bennett's acceptance ratio, between distributions or between the ends of annealing paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def bennett_ratio(forward: np.ndarray, backward: np.ndarray) -> float:
 
     With D = log p*_{k+1}(x) - log p*_k(x), the ratio r of neighbours solves
     Σ_{x ~ p_k} s(D - r + c) = Σ_{x ~ p_{k+1}} s(r - D - c), s the logistic function and
-    c = log(backward chains / forward chains).
+    c = log(backward chains / forward chains). With K = 1 and D the log weights of whole annealing
+    paths, forwards and backwards, it holds for chains that lag behind their temperatures, too.
 
     Parameters
     ----------

@@ -122,6 +122,20 @@ def test_the_sandwich_closes_around_the_truth(name, recwarn):
     assert abs(found.log_partition - truth) < 0.1
 
 
+@pytest.mark.filterwarnings("ignore::paysage.likelihood.LikelihoodWarning")
+def test_the_ratio_of_whole_paths_is_right_for_chains_that_lag():
+    """Five temperatures are so few that the ratio between neighbours is off."""
+    model = build("BB", (6, 5), seed=1, scale=3.0)
+    truth, errors = exact_log_partition(model), []
+    for k in range(10):
+        samples = ExactMachine(model).draw(500, np.random.default_rng(k))
+        found = sandwich(model, samples, 500, betas=uniform(5))
+        errors.append(found.log_partition - truth)
+    standard_error = np.std(errors, ddof=1) / math.sqrt(len(errors))
+    assert standard_error < 0.03
+    assert abs(np.mean(errors)) < 5 * standard_error
+
+
 def test_a_sandwich_that_does_not_close_says_so():
     model = build("BB", (6, 5), seed=1, scale=3.0)
     wrong = State.from_model(300, build("BB", (6, 5), seed=9, scale=0.0))

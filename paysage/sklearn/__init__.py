@@ -10,5 +10,15 @@ except ModuleNotFoundError as error:
     raise missing_dependency("scikit-learn", "paysage.sklearn", "sklearn") from error
 
 from paysage.sklearn.bernoulli import BernoulliRBM
+from paysage.sklearn.deep import DeepBoltzmannMachine
+from paysage.sklearn.gaussian import GaussianRBM
+from paysage.sklearn.hopfield import HopfieldNetwork
+from paysage.sklearn.labelled import RBMClassifier
 
-__all__ = ["BernoulliRBM"]
+__all__ = [
+    "BernoulliRBM",
+    "DeepBoltzmannMachine",
+    "GaussianRBM",
+    "HopfieldNetwork",
+    "RBMClassifier",
+]

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from paysage import backends as be
 from paysage.errors import ShapeError
 from paysage.layers import BernoulliLayer, Layer
-from paysage.models import State
+from paysage.models import BoltzmannMachine, State
 from paysage.optimizers import Gradient
 from paysage.sklearn.pseudo import pseudo_log_likelihoods
 from paysage.sklearn.rbm import RestrictedEstimator, tensor_like
@@ -154,6 +154,9 @@ class BernoulliRBM(RestrictedEstimator):
     def _layers(self, num_visible: int, num_hidden: int) -> tuple[Layer, Layer]:
         return BernoulliLayer(num_visible), BernoulliLayer(num_hidden)
 
+    def _initialize(self, model: BoltzmannMachine, X: Any) -> None:
+        """Nothing: biases start at zero and weights are small, as scikit-learn has it."""
+
     def _optimizer(self) -> Gradient:
         return Gradient(stepsize=float(self.learning_rate))
 
@@ -161,8 +164,7 @@ class BernoulliRBM(RestrictedEstimator):
         return be.expit(self._fields(visible))
 
     def _visible_means(self, visible: Tensor) -> Tensor:
-        field = be.dot(self._means(visible), tensor_like(self.components_, visible))
-        return be.expit(field + tensor_like(self.intercept_visible_, visible))
+        return be.expit(self._visible_fields(self._means(visible)))
 
     def _log_weights(self, visible: Tensor) -> Tensor:
         own = be.dot(visible, tensor_like(self.intercept_visible_, visible))

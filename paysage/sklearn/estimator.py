@@ -14,7 +14,7 @@ from paysage.checks import check_whole
 from paysage.models import BoltzmannMachine, State
 from paysage.optimizers import Optimizer
 from paysage.sklearn.partition import log_partition
-from paysage.sklearn.rows import Minibatches, over_blocks, warn_out_of_range
+from paysage.sklearn.rows import Minibatches, moments_of, over_blocks, warn_out_of_range
 from paysage.sklearn.seeds import seeded
 from paysage.sklearn.training import Training, check_settings
 
@@ -220,3 +220,14 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def start_at_moments(model: BoltzmannMachine, X: Any) -> None:
+    """Visible units with the moments of the data; weights from N(0, 2/(V+H)) (Glorot 2010)."""
+    moments = moments_of(X)
+    visible = model.layers[0]
+    visible.fit_marginal(moments)
+    visible.reset_offset()
+    for connection in model.connections:
+        shape = connection.weights.shape
+        connection.weights.params.matrix[:] = (2.0 / sum(shape)) ** 0.5 * be.randn(shape)

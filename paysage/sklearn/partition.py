@@ -6,9 +6,8 @@ from typing import Any
 
 from paysage.likelihood import AIS, exact_log_partition
 from paysage.likelihood.halves import two_halves
-from paysage.math_utils import MeanVarianceArrayCalculator
 from paysage.models import BoltzmannMachine
-from paysage.sklearn.rows import Minibatches
+from paysage.sklearn.rows import moments_of
 
 #: a half with at most this many states is summed
 FEW_STATES = 2**14
@@ -30,10 +29,7 @@ def log_partition(
     if _fewest_states(model) <= FEW_STATES:
         exact = exact_log_partition(model)
         return exact, exact, exact
-    moments = MeanVarianceArrayCalculator()
-    for rows in Minibatches(X, 1024):
-        moments.update(rows)
-    found = AIS(model, num_chains, betas, base=moments).run()
+    found = AIS(model, num_chains, betas, base=moments_of(X)).run()
     return found.log_partition, found.low, found.high
 
 

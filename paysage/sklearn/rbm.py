@@ -10,7 +10,8 @@ from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.layers import Layer, Weights
 from paysage.models import BoltzmannMachine, Connection
-from paysage.sklearn.estimator import MachineEstimator
+from paysage.optimizers import ADAM, Optimizer
+from paysage.sklearn.estimator import MachineEstimator, start_at_moments
 
 Tensor = Any
 
@@ -33,6 +34,12 @@ class RestrictedEstimator(MachineEstimator):
         number = check_whole("n_components", self.n_components, 1)
         visible, hidden = self._layers(num_visible, number)
         return joined(visible, hidden, Weights((num_visible, number)))
+
+    def _initialize(self, model: BoltzmannMachine, X: Any) -> None:
+        start_at_moments(model, X)
+
+    def _optimizer(self) -> Optimizer:
+        return ADAM(stepsize=float(self.learning_rate))
 
     def _keep(self, model: BoltzmannMachine, dtype: Any) -> None:
         visible, hidden = model.layers
@@ -57,6 +64,11 @@ class RestrictedEstimator(MachineEstimator):
         """What the hidden units receive from what connections see of the rows, biases included."""
         field = be.dot(seen, be.transpose(tensor_like(self.components_, seen)))
         return field + tensor_like(self.intercept_hidden_, seen)
+
+    def _visible_fields(self, hidden: Tensor) -> Tensor:
+        """What the visible units receive from hidden ones, biases included."""
+        field = be.dot(hidden, tensor_like(self.components_, hidden))
+        return field + tensor_like(self.intercept_visible_, hidden)
 
 
 def joined(visible: Layer, hidden: Layer, weights: Weights) -> BoltzmannMachine:

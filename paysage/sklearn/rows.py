@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
+from paysage.math_utils import MeanVarianceArrayCalculator
 
 Tensor = Any
 
@@ -60,6 +61,14 @@ class Minibatches:
         for low in range(0, self._number, self._size):
             rows = self._rows[low : low + self._size]
             yield be.float_tensor(dense(rows) if self._sparse else rows)
+
+
+def moments_of(X: Any) -> MeanVarianceArrayCalculator:
+    """Mean and variance of each column of an array or of a CSR matrix (N, V)."""
+    moments = MeanVarianceArrayCalculator()
+    for rows in Minibatches(X, BLOCK):
+        moments.update(rows)
+    return moments
 
 
 def warn_out_of_range(X: Any) -> None:

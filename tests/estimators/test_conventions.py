@@ -21,13 +21,30 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from paysage import backends as be
-from paysage.sklearn import BernoulliRBM
+from paysage.sklearn import (
+    BernoulliRBM,
+    DeepBoltzmannMachine,
+    GaussianRBM,
+    HopfieldNetwork,
+    RBMClassifier,
+)
 
-ESTIMATORS = [BernoulliRBM(n_components=5, n_iter=2, random_state=0)]
+SMALL = {"n_iter": 2, "random_state": 0}
+ESTIMATORS = [
+    BernoulliRBM(n_components=5, **SMALL),
+    GaussianRBM(n_components=5, **SMALL),
+    HopfieldNetwork(n_components=5, **SMALL),
+    DeepBoltzmannMachine((6, 5), **SMALL),
+]
 by_name = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 
 
-@by_name
+everyone = pytest.mark.parametrize(
+    "estimator", [*ESTIMATORS, RBMClassifier(5, **SMALL)], ids=lambda e: type(e).__name__
+)
+
+
+@everyone
 def test_scikit_learn_finds_nothing_to_complain_about(estimator):
     with warnings.catch_warnings():
         # its data are no binary units, and it says which checks it cannot make
@@ -77,7 +94,7 @@ def test_names_of_features_come_out(estimator):
     assert fitted.get_feature_names_out()[0] == f"{prefix}0"
     frame = fitted.set_output(transform="pandas").transform(X[:3])
     assert list(frame.columns) == list(fitted.get_feature_names_out())
-    assert len(frame.columns) == fitted.n_components
+    assert len(frame.columns) == 5
 
 
 @pytest.mark.backend_free

@@ -1,0 +1,107 @@
+"""Training of a machine of rows, hidden units and labels, with rows and labels clamped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from paysage import backends as be
+from paysage.fit.checks import check_finite
+from paysage.models import BoltzmannMachine, State
+from paysage.models.gradient import GradientBuilder
+from paysage.optimizers import Optimizer
+from paysage.samplers import SequentialMC
+from paysage.sklearn.rows import dense
+from paysage.threads import threads_for, undivided
+
+Tensor = Any
+
+
+def class_logits(field: Tensor, matrix: Tensor, biases: Tensor) -> Tensor:
+    """Log p(class | row) but for a number that all classes share, (B, K).
+
+    d_k + Σ_j log(1 + exp(field_j + U_kj)), the hidden units summed out.
+
+    Parameters
+    ----------
+    field : tensor (B, H)
+        What hidden units receive from a row, biases included.
+    matrix : tensor (K, H)
+        Weights U between classes and hidden units.
+    biases : tensor (K,)
+    """
+    columns = [be.tsum(be.softplus(field + row), axis=1) for row in matrix]
+    return be.transpose(be.stack(columns)) + biases
+
+
+class JointTraining:
+    """Persistent contrastive divergence with the labels clamped in the positive phase.
+
+    Parameters
+    ----------
+    model : BoltzmannMachine
+        Of the rows, the hidden units and the labels.
+    optimizer : Optimizer
+    rows : int
+        Of a minibatch, and number of chains.
+    hybrid : bool
+        The minibatch itself, with labels drawn given the rows, is half of the negative phase: the
+        gradient is that of log p(row, label) + log p(label | row), by halves.
+    """
+
+    def __init__(
+        self, model: BoltzmannMachine, optimizer: Optimizer, rows: int, hybrid: bool
+    ) -> None:
+        self.model, self.optimizer, self.rows, self.hybrid = model, optimizer, rows, hybrid
+        self._chains = SequentialMC.from_model(model, rows, beta_std=0.0)
+        self._builder = GradientBuilder(model)
+
+    def epoch(self, X: Any, labels: np.ndarray, order: np.ndarray) -> None:
+        """Learn from all rows once.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (N, V)
+        labels : array (N,)
+            Numbers of classes from 0.
+        order : array (N,)
+            Of the rows.
+
+        Raises
+        ------
+        DivergenceError
+            If a parameter has become NaN or infinite.
+        """
+        largest = self.rows * self.model.largest_matrix()
+        on_gpu = be.get_backend().processor == "gpu"
+        one_hot = np.eye(self.model.layers[2].num_units, dtype=np.float32)[labels]
+        self.optimizer.update_lr()
+        with undivided() if on_gpu else threads_for(largest), np.errstate(all="ignore"):
+            for low in range(0, len(order), self.rows):
+                some = order[low : low + self.rows]
+                self._step(be.float_tensor(dense(X[some])), be.float_tensor(one_hot[some]))
+        check_finite(self.model)
+
+    def _step(self, visible: Tensor, labels: Tensor) -> None:
+        data = self._with_hidden_means(visible, labels)
+        self._chains.update_state(1)
+        rows, _, classes = self._chains.get_state()
+        if self.hybrid:
+            rows = be.vstack([rows, visible])
+            classes = be.vstack([classes, self._drawn_labels(visible)])
+        sample = self._with_hidden_means(rows, classes)
+        self.optimizer.update(self.model, self._builder.compute(data, sample))
+
+    def _with_hidden_means(self, visible: Tensor, labels: Tensor) -> State:
+        room = be.zeros((len(visible), self.model.layers[1].num_units))
+        state = State([visible, room, labels])
+        self.model.sweeps.update(state, 1, "mean")
+        return state
+
+    def _drawn_labels(self, visible: Tensor) -> Tensor:
+        """Labels from p(label | row), exactly: one-hot rows."""
+        below, above = self.model.connections
+        field = be.units_dot(visible, below.weights.W()) + self.model.layers[1].params.loc
+        logits = class_logits(field, above.weights.W(), self.model.layers[2].params.loc)
+        return be.rand_softmax(logits)

@@ -1,0 +1,202 @@
+"""A restricted machine of rows and their labels, which tells the label of a row."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+
+from paysage import backends as be
+from paysage.checks import check_whole
+from paysage.errors import DataError
+from paysage.layers import BernoulliLayer, OneHotLayer, Weights
+from paysage.models import BoltzmannMachine, Connection
+from paysage.optimizers import ADAM
+from paysage.schedules import Linear
+from paysage.sklearn.estimator import FLOATS, start_at_moments
+from paysage.sklearn.joint import JointTraining, class_logits
+from paysage.sklearn.rbm import own_array, tensor_like
+from paysage.sklearn.rows import dense, over_blocks, warn_out_of_range
+from paysage.sklearn.seeds import seeded
+from paysage.sklearn.training import check_settings
+
+Tensor = Any
+
+
+class RBMClassifier(ClassifierMixin, BaseEstimator):
+    """Restricted machine whose visible units are a row and its label, one unit a class.
+
+    The hidden units are summed out in closed form, so that p(label | row) is exact (Larochelle &
+    Bengio, ICML 2008). Trained on rows with their labels clamped, by persistent contrastive
+    divergence with ADAM, whose learning rate falls to zero in a straight line.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of hidden units.
+    learning_rate : float
+        At the start.
+    batch_size : int
+        Rows of a minibatch, and number of persistent chains.
+    n_iter : int
+        Passes over the data, each in another order.
+    hybrid : bool
+        Half of the negative phase is the rows themselves with labels drawn from p(label | row), so
+        that labels are learned given the rows too.
+    verbose : int
+        Unless it is 0, print the accuracy on (up to about a thousand) rows after each pass.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    classes_ : array (n_classes,)
+    components_ : array (n_components, n_features)
+    class_components_ : array (n_components, n_classes)
+    intercept_visible_, intercept_hidden_, intercept_classes_ : arrays
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1000,
+        *,
+        learning_rate: float = 0.001,
+        batch_size: int = 100,
+        n_iter: int = 30,
+        hybrid: bool = True,
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.hybrid = hybrid
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> RBMClassifier:
+        """Learn from rows and their labels, starting anew.
+
+        Parameters
+        ----------
+        X : array or sparse matrix (n_samples, n_features)
+        y : array (n_samples,)
+            Labels, numbers or strings.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If a setting or the labels cannot be used.
+        DivergenceError
+            If a parameter becomes NaN or infinite.
+        """
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=FLOATS)
+        check_settings(self)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError("RBMClassifier needs labels of at least two classes, got one class")
+        warn_out_of_range(X)
+        rng = check_random_state(self.random_state)
+        with seeded(rng):
+            model = self._new_machine(X, labels)
+            decay = Linear(self.learning_rate, self.learning_rate / max(1, self.n_iter))
+            training = JointTraining(
+                model, ADAM(stepsize=decay, bias_correction=True), self.batch_size, self.hybrid
+            )
+            for epoch in range(1, self.n_iter + 1):
+                start = time.perf_counter()
+                training.epoch(X, labels, rng.permutation(X.shape[0]))
+                if self.verbose:
+                    self._keep(model, X.dtype)
+                    self._show(X, labels, epoch, time.perf_counter() - start)
+            self._keep(model, X.dtype)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """p(label | row), exactly: (n_samples, n_classes), in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X : array or sparse matrix (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+        return over_blocks(lambda rows: be.softmax(self._logits(rows)), X)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable label of each row, (n_samples,).
+
+        Parameters
+        ----------
+        X : array or sparse matrix (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+
+    def machine(self) -> BoltzmannMachine:
+        """The fitted machine, a copy on the backend in use: rows, hidden units, labels."""
+        check_is_fitted(self)
+        num_hidden, num_visible = self.components_.shape
+        model = _joined(num_hidden, num_visible, len(self.classes_))
+        biases = (self.intercept_visible_, self.intercept_hidden_, self.intercept_classes_)
+        for layer, bias in zip(model.layers, biases, strict=True):
+            layer.set_params([bias])
+        for connection, matrix in zip(
+            model.connections, (self.components_, self.class_components_), strict=True
+        ):
+            connection.weights.set_params([np.ascontiguousarray(matrix.T)])
+        return model
+
+    def _new_machine(self, X: Any, labels: np.ndarray) -> BoltzmannMachine:
+        number = check_whole("n_components", self.n_components, 1)
+        model = _joined(number, X.shape[1], len(self.classes_))
+        start_at_moments(model, X)
+        counts = np.bincount(labels, minlength=len(self.classes_))
+        model.layers[2].params.loc[:] = be.float_tensor(np.log(counts / counts.sum()))
+        return model
+
+    def _keep(self, model: BoltzmannMachine, dtype: Any) -> None:
+        biases = [own_array(layer.params.loc, dtype) for layer in model.layers]
+        self.intercept_visible_, self.intercept_hidden_, self.intercept_classes_ = biases
+        matrices = [own_array(c.weights.W(trans=True), dtype) for c in model.connections]
+        self.components_, self.class_components_ = matrices
+
+    def _logits(self, rows: Tensor) -> Tensor:
+        field = be.dot(rows, be.transpose(tensor_like(self.components_, rows)))
+        return class_logits(
+            field + tensor_like(self.intercept_hidden_, rows),
+            be.transpose(tensor_like(self.class_components_, rows)),
+            tensor_like(self.intercept_classes_, rows),
+        )
+
+    def _show(self, X: Any, labels: np.ndarray, epoch: int, seconds: float) -> None:
+        step = max(1, X.shape[0] // 1000)
+        logits = over_blocks(self._logits, dense(X[::step]))
+        right = (logits.argmax(axis=1) == labels[::step]).mean()
+        print(
+            f"[{type(self).__name__}] Iteration {epoch}, accuracy = {right:.4f}, "
+            f"time = {seconds:.2f}s",
+            flush=True,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        """Sparse data are taken; of rows that are not binary little can be learned."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _joined(num_hidden: int, num_visible: int, num_classes: int) -> BoltzmannMachine:
+    """Rows and labels, both connected to the hidden layer between them."""
+    layers = [BernoulliLayer(num_visible), BernoulliLayer(num_hidden), OneHotLayer(num_classes)]
+    connections = [
+        Connection(0, 1, Weights((num_visible, num_hidden), scale=0.0)),
+        Connection(2, 1, Weights((num_classes, num_hidden), scale=0.0)),
+    ]
+    return BoltzmannMachine(layers, connections)

@@ -1,0 +1,89 @@
+"""RBMClassifier: probabilities of labels against sums over hidden states, and what it learns."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from scipy.special import softmax
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from sklearn.datasets import load_digits
+
+from paysage import backends as be
+from paysage.errors import DataError
+from paysage.models import State
+from paysage.sklearn import RBMClassifier
+from paysage.sklearn.joint import JointTraining
+
+
+def toy(rows=60):
+    """Six binary features, three of which say which of three labels there is."""
+    rng = np.random.RandomState(1)
+    labels = rng.randint(3, size=rows)
+    X = (rng.rand(rows, 6) < 0.3) * 1.0
+    X[:, :3] = np.eye(3)[labels]
+    return X, np.array(["a", "b", "c"])[labels]
+
+
+def fitted(**settings):
+    settings = {"n_components": 4, "n_iter": 60, "learning_rate": 0.05, **settings}
+    return RBMClassifier(batch_size=10, random_state=0, **settings).fit(*toy())
+
+
+@pytest.mark.parametrize("hybrid", [True, False])
+def test_probabilities_are_those_of_the_machine(hybrid):
+    classifier, (X, y) = fitted(hybrid=hybrid), toy()
+    model = classifier.machine()
+    hidden = np.array(list(itertools.product([0.0, 1.0], repeat=4)))
+    log_weights = np.empty((len(X), 3))
+    for i, k in itertools.product(range(len(X)), range(3)):
+        rows = [np.tile(X[i], (16, 1)), hidden, np.tile(np.eye(3)[k], (16, 1))]
+        energy = be.to_numpy_array(model.joint_energy(State(rows))).astype(np.float64)
+        log_weights[i, k] = np.log(np.exp(-energy).sum())
+    expected = softmax(log_weights, axis=1)
+    np.testing.assert_allclose(classifier.predict_proba(X), expected, atol=1e-5)
+    assert (classifier.predict(X) == classifier.classes_[expected.argmax(axis=1)]).all()
+    assert classifier.score(X, y) > 0.95
+
+
+def test_labels_given_the_rows_are_drawn_with_their_probabilities():
+    classifier, (X, _) = fitted(n_iter=2), toy()
+    training = JointTraining(classifier.machine(), None, 10, True)
+    rows = np.tile(X[:1], (3000, 1))
+    drawn = be.to_numpy_array(training._drawn_labels(be.float_tensor(rows))).mean(axis=0)
+    p = classifier.predict_proba(X[:1])[0]
+    assert (np.abs(drawn - p) < 4 * np.sqrt(p * (1 - p) / 3000) + 1e-6).all()
+
+
+def test_learns_to_read_digits():
+    images, labels = load_digits(return_X_y=True)
+    images = (images / 16).astype(np.float32)
+    classifier = RBMClassifier(
+        100, n_iter=20, learning_rate=0.01, batch_size=20, random_state=0
+    ).fit(images[:1000], labels[:1000])
+    assert classifier.score(images[1000:], labels[1000:]) > 0.85
+
+
+def test_sparse_data_pickles_and_seeds():
+    X, y = toy()
+    state = be.get_random_state()
+    first = fitted(n_iter=3)
+    assert be.get_random_state() == state
+    again = RBMClassifier(**first.get_params()).fit(csr_matrix(X), y)
+    np.testing.assert_allclose(again.predict_proba(X), first.predict_proba(X), atol=1e-5)
+    twin = pickle.loads(pickle.dumps(first))
+    np.testing.assert_array_equal(twin.predict_proba(csr_matrix(X)), first.predict_proba(X))
+    assert first.predict_proba(X.astype(np.float32)).dtype == np.float32
+
+
+def test_verbose_says_how_many_are_right(capsys):
+    fitted(n_iter=1, verbose=1)
+    assert "[RBMClassifier] Iteration 1, accuracy = " in capsys.readouterr().out
+
+
+def test_one_class_is_named():
+    with pytest.raises(DataError, match="one class"):
+        RBMClassifier(2).fit(toy()[0], np.zeros(60))

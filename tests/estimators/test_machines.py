@@ -1,0 +1,101 @@
+"""The other machines, held against the library's own inference and exact sums."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from paysage import backends as be
+from paysage import likelihood
+from paysage.errors import ConfigError
+from paysage.models import State
+from paysage.sklearn import DeepBoltzmannMachine, GaussianRBM, HopfieldNetwork
+
+SMALL = {"n_iter": 20, "learning_rate": 0.01, "batch_size": 20, "random_state": 2}
+MACHINES = [
+    GaussianRBM(4, **SMALL),
+    HopfieldNetwork(3, **SMALL),
+    DeepBoltzmannMachine((5, 4), **SMALL),
+]
+by_name = pytest.mark.parametrize("machine", MACHINES, ids=lambda m: type(m).__name__)
+
+
+def data(machine, rows=200):
+    """Pairs of features that agree more often than not."""
+    rng = np.random.RandomState(3)
+    halves = (rng.rand(rows, 3) < 0.4) * 1.0
+    if isinstance(machine, GaussianRBM):
+        halves = 2.0 * halves + rng.randn(rows, 3)
+        return np.hstack([halves, 5.0 + 3.0 * halves + rng.randn(rows, 3)])
+    return np.hstack([halves, np.abs(halves - (rng.rand(rows, 3) < 0.1))])
+
+
+@by_name
+def test_score_is_the_exact_log_likelihood_or_the_bound(machine):
+    X = data(machine)
+    machine.fit(X)
+    model, rows = machine.machine(), be.float_tensor(X)
+    log_z = likelihood.exact_log_partition(model)
+    deep = isinstance(machine, DeepBoltzmannMachine)
+    measure = likelihood.variational_bound if deep else likelihood.log_likelihood
+    assert np.isclose(machine.score(X), measure(model, rows, log_z).mean, atol=1e-3)
+    untrained = type(machine)(**{**machine.get_params(), "n_iter": 0}).fit(X)
+    assert machine.score(X) > untrained.score(X) + 0.05
+
+
+@by_name
+def test_transform_is_the_mean_of_the_last_layer(machine):
+    X = data(machine)
+    model = machine.fit(X).machine()
+    state = State.from_visible(be.float_tensor(X), model)
+    state = model.mean_field_iteration(200, state, clamped=[0])
+    means = be.to_numpy_array(state[len(state) - 1])
+    np.testing.assert_allclose(machine.transform(X), means, atol=1e-4)
+    back = be.to_numpy_array(model.mean_field_iteration(1, state)[0])
+    np.testing.assert_allclose(machine.reconstruct(X), back, rtol=1e-3, atol=1e-3)
+
+
+@by_name
+def test_samples_are_those_of_the_machine(machine):
+    machine.fit(data(machine))
+    number, model = 4000, machine.machine()
+    rows = machine.sample(number, n_steps=100)
+    chains = model.markov_chain(300, State.from_model(number, model))
+    other = be.to_numpy_array(chains[0])
+    gap = rows.mean(axis=0) - other.mean(axis=0)
+    error = np.sqrt((rows.var(axis=0) + other.var(axis=0)) / number)
+    assert (np.abs(gap) < 4 * error).all()
+    spread = np.abs(np.cov(rows.T) - np.cov(other.T))
+    scale = np.sqrt(2 * np.outer(rows.var(axis=0), rows.var(axis=0)) / number)
+    assert (spread < 6 * scale).all()  # fourth moments of the units are a few squared variances
+
+
+@by_name
+def test_sparse_data_give_what_dense_data_give(machine):
+    X = data(machine)
+    dense = machine.fit(X).transform(X)
+    np.testing.assert_allclose(machine.transform(csr_matrix(X)), dense, rtol=1e-12)
+    again = machine.fit(csr_matrix(X)).transform(X)
+    np.testing.assert_allclose(again, dense, rtol=1e-3, atol=1e-4)
+
+
+def test_the_interval_of_a_deep_machine_holds_the_truth():
+    machine = DeepBoltzmannMachine((15, 15), **{**SMALL, "n_iter": 2})
+    X = np.tile(data(machine), 3)
+    score = machine.fit(X).score(X, betas=300)
+    truth = likelihood.exact_log_partition(machine.machine())
+    low, high = machine.log_partition_interval_
+    assert low <= truth <= high
+    assert machine.score_interval_[0] < score < machine.score_interval_[1]
+
+
+def test_verbose_says_how_reconstructions_go(capsys):
+    GaussianRBM(2, n_iter=1, verbose=1).fit(data(MACHINES[0]))
+    assert "[GaussianRBM] Iteration 1, reconstruction error = " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sizes", [(), 5, (3, 0)])
+def test_bad_sizes_are_named(sizes):
+    with pytest.raises(ConfigError, match="hidden_layer_sizes"):
+        DeepBoltzmannMachine(sizes).fit(data(MACHINES[1]))

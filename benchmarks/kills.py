@@ -17,6 +17,7 @@ import random
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -99,11 +100,12 @@ def unfinished(path: Path) -> set[Path]:
     return set(path.parent.glob(f".{path.name}.*.part"))
 
 
-def wait_for_writing(child: int, path: Path, left: set[Path]) -> None:
-    """Wait until a process writes a checkpoint, or has ended; what others left is none of its."""
-    while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        if unfinished(path) - left:
-            return
+def wait(child: int, arrived: Callable[[], bool]) -> bool:
+    """Wait for something, or for the end of a process; whether that came first."""
+    while not arrived():
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return True
+    return False
 
 
 def kill(kills: int, folder: Path, backend: str, seed: int = 0) -> dict[str, int]:
@@ -115,9 +117,12 @@ def kill(kills: int, folder: Path, backend: str, seed: int = 0) -> dict[str, int
         path = folder / f"run{found['runs']}.h5"
         left, child = unfinished(path), start(path, backend)
         if found["kills"] < kills:
-            time.sleep(rng.uniform(0.0, seconds))
-            if found["kills"] % 2:
-                wait_for_writing(child, path, left)
+            begun, pause = time.perf_counter(), rng.uniform(0.0, seconds)
+            ended = wait(child, lambda: time.perf_counter() > begun + pause)  # noqa: B023
+            if ended:
+                seconds = min(seconds, time.perf_counter() - begun)
+            elif found["kills"] % 2:
+                wait(child, lambda: bool(unfinished(path) - left))  # noqa: B023
             os.kill(child, signal.SIGKILL)
         if ended_well(os.waitpid(child, 0)[1]):
             found["runs"] += 1

@@ -6,11 +6,13 @@ import json
 import signal
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from test_resume import DEEP, EPOCHS, STEPS, Killed, adam, kill_after, make, same, train
 
-from paysage import fit, optimizers, schedules
+from paysage import fit, optimizers, preprocess, schedules
+from paysage.batch import Batch, HDFtable
 from paysage.errors import ConfigError, DivergenceError, StorageError
 from paysage.fit.callbacks import (
     Callback,
@@ -343,6 +345,27 @@ def test_an_interrupt_finishes_the_step_and_goes_on_there(tmp_path, steps, optio
     assert again.monitor.memory == whole.monitor.memory
     first, second = (fit.read_checkpoint(tmp_path / p) for p in ("whole.h5", "run.h5"))
     assert same(first["memory"], second["memory"])
+
+
+def test_an_interrupt_within_a_file_whose_pixels_are_drawn(tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["grey"] = np.random.default_rng(0).integers(0, 256, (60, 6))
+
+    def run(path, *callbacks):
+        trainer = make(metrics=[ReconstructionError()])
+        drawn = preprocess.Transformation(preprocess.sample_color)
+        tables = {
+            "train": HDFtable(tmp_path / "data.h5", "grey", 10, drawn, rows=(0, 50)),
+            "validate": HDFtable(tmp_path / "data.h5", "grey", 10, drawn, rows=(50, 60)),
+        }
+        with Batch(tables) as batch:
+            trainer = fit.SGD(trainer.model, batch, fantasy_steps=2)
+            return train(tmp_path / path, trainer, callbacks=callbacks).model.get_values()
+
+    whole = run("whole.h5")
+    run("run.h5", PauseOnInterrupt(), Interrupting(2 * STEPS + 3))
+    assert fit.read_checkpoint(tmp_path / "run.h5")["position"]["minibatch"] == 3
+    assert same(run("run.h5"), whole)
 
 
 def test_an_interrupt_without_a_checkpoint_returns_the_model_as_it_is():

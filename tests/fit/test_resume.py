@@ -413,6 +413,21 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch, moment)
     assert same(train(path, make()).model.get_values(), whole.model.get_values())
 
 
+def test_a_file_that_could_be_written_half_only(tmp_path):
+    """A limit of the system, which lets a write end in the middle as a full disk does."""
+    resource = pytest.importorskip("resource", reason="the system has no such limits")
+    path = tmp_path / "run.h5"
+    train(path, make(), epochs=2)
+    before, (soft, hard) = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(StorageError, match="cannot write"):
+            train(path, make())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before and not list(tmp_path.glob(".run*"))
+
+
 def test_what_a_killed_process_left_behind_is_removed(tmp_path):
     (tmp_path / ".run.h5.0123456789ab.part").write_bytes(b"half")
     (tmp_path / ".other.h5.0123456789ab.part").write_bytes(b"half")

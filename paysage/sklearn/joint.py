@@ -44,17 +44,20 @@ class JointTraining:
         Of the rows, the hidden units and the labels.
     optimizer : Optimizer
     rows : int
-        Of a minibatch, and number of chains.
-    hybrid : bool
-        The minibatch itself, with labels drawn given the rows, is half of the negative phase: the
-        gradient is that of log p(row, label) + log p(label | row), by halves.
+        Of a minibatch.
+    generative : float
+        The part g of log p(row, label) in what is learned, g log p(row, label) + (1 - g)
+        log p(label | row), above 0 and at most 1: so many rows of the negative phase are chains,
+        the others are the minibatch itself with labels drawn given the rows.
     """
 
     def __init__(
-        self, model: BoltzmannMachine, optimizer: Optimizer, rows: int, hybrid: bool
+        self, model: BoltzmannMachine, optimizer: Optimizer, rows: int, generative: float
     ) -> None:
-        self.model, self.optimizer, self.rows, self.hybrid = model, optimizer, rows, hybrid
-        self._chains = SequentialMC.from_model(model, rows, beta_std=0.0)
+        self.model, self.optimizer, self.rows = model, optimizer, rows
+        self._hybrid = generative < 1
+        chains = rows * generative / (1 - generative) if self._hybrid else rows
+        self._chains = SequentialMC.from_model(model, max(1, round(chains)), beta_std=0.0)
         self._builder = GradientBuilder(model)
 
     def epoch(self, X: Any, labels: np.ndarray, order: np.ndarray) -> None:
@@ -87,7 +90,7 @@ class JointTraining:
         data = self._with_hidden_means(visible, labels)
         self._chains.update_state(1)
         rows, _, classes = self._chains.get_state()
-        if self.hybrid:
+        if self._hybrid:
             rows = be.vstack([rows, visible])
             classes = be.vstack([classes, self._drawn_labels(visible)])
         sample = self._with_hidden_means(rows, classes)

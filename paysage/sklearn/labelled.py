@@ -11,8 +11,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from paysage import backends as be
-from paysage.checks import check_whole
-from paysage.errors import DataError
+from paysage.checks import check_number, check_whole
+from paysage.errors import ConfigError, DataError
 from paysage.layers import BernoulliLayer, OneHotLayer, Weights
 from paysage.models import BoltzmannMachine, Connection
 from paysage.optimizers import ADAM
@@ -41,12 +41,13 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
     learning_rate : float
         At the start.
     batch_size : int
-        Rows of a minibatch, and number of persistent chains.
+        Rows of a minibatch.
     n_iter : int
         Passes over the data, each in another order.
-    hybrid : bool
-        Half of the negative phase is the rows themselves with labels drawn from p(label | row), so
-        that labels are learned given the rows too.
+    generative : float
+        The part g of log p(row, label) in what is learned, which is g log p(row, label) +
+        (1 - g) log p(label | row); above 0 and at most 1. The smaller it is, the fewer chains
+        there are, about batch_size g / (1 - g).
     verbose : int
         Unless it is 0, print the accuracy on (up to about a thousand) rows after each pass.
     random_state : int, RandomState or None
@@ -66,7 +67,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         learning_rate: float = 0.001,
         batch_size: int = 100,
         n_iter: int = 30,
-        hybrid: bool = True,
+        generative: float = 0.1,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -74,7 +75,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.n_iter = n_iter
-        self.hybrid = hybrid
+        self.generative = generative
         self.verbose = verbose
         self.random_state = random_state
 
@@ -96,6 +97,8 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         """
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=FLOATS)
         check_settings(self)
+        if not 0 < check_number("generative", self.generative) <= 1:
+            raise ConfigError(f"generative is above 0, at most 1, got {self.generative!r}")
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -106,7 +109,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
             model = self._new_machine(X, labels)
             decay = Linear(self.learning_rate, self.learning_rate / max(1, self.n_iter))
             training = JointTraining(
-                model, ADAM(stepsize=decay, bias_correction=True), self.batch_size, self.hybrid
+                model, ADAM(stepsize=decay, bias_correction=True), self.batch_size, self.generative
             )
             for epoch in range(1, self.n_iter + 1):
                 start = time.perf_counter()

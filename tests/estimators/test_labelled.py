@@ -13,7 +13,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sklearn.datasets import load_digits
 
 from paysage import backends as be
-from paysage.errors import DataError
+from paysage.errors import ConfigError, DataError
 from paysage.models import State
 from paysage.sklearn import RBMClassifier
 from paysage.sklearn.joint import JointTraining
@@ -33,9 +33,9 @@ def fitted(**settings):
     return RBMClassifier(batch_size=10, random_state=0, **settings).fit(*toy())
 
 
-@pytest.mark.parametrize("hybrid", [True, False])
-def test_probabilities_are_those_of_the_machine(hybrid):
-    classifier, (X, y) = fitted(hybrid=hybrid), toy()
+@pytest.mark.parametrize("generative", [0.1, 1.0])
+def test_probabilities_are_those_of_the_machine(generative):
+    classifier, (X, y) = fitted(generative=generative), toy()
     model = classifier.machine()
     hidden = np.array(list(itertools.product([0.0, 1.0], repeat=4)))
     log_weights = np.empty((len(X), 3))
@@ -51,7 +51,7 @@ def test_probabilities_are_those_of_the_machine(hybrid):
 
 def test_labels_given_the_rows_are_drawn_with_their_probabilities():
     classifier, (X, _) = fitted(n_iter=2), toy()
-    training = JointTraining(classifier.machine(), None, 10, True)
+    training = JointTraining(classifier.machine(), None, 10, 0.5)
     rows = np.tile(X[:1], (3000, 1))
     drawn = be.to_numpy_array(training._drawn_labels(be.float_tensor(rows))).mean(axis=0)
     p = classifier.predict_proba(X[:1])[0]
@@ -82,6 +82,11 @@ def test_sparse_data_pickles_and_seeds():
 def test_verbose_says_how_many_are_right(capsys):
     fitted(n_iter=1, verbose=1)
     assert "[RBMClassifier] Iteration 1, accuracy = " in capsys.readouterr().out
+
+
+def test_bad_parts_are_named():
+    with pytest.raises(ConfigError, match="generative"):
+        fitted(generative=0)
 
 
 def test_one_class_is_named():

@@ -48,7 +48,7 @@ class JointTraining:
     generative : float
         The part g of log p(row, label) in what is learned, g log p(row, label) + (1 - g)
         log p(label | row), above 0 and at most 1: so many rows of the negative phase are chains,
-        the others are the minibatch itself with labels drawn given the rows.
+        the others are the minibatch itself, with the expectation over labels given the rows.
     """
 
     def __init__(
@@ -90,11 +90,19 @@ class JointTraining:
         data = self._with_hidden_means(visible, labels)
         self._chains.update_state(1)
         rows, _, classes = self._chains.get_state()
-        if self._hybrid:
-            rows = be.vstack([rows, visible])
-            classes = be.vstack([classes, self._drawn_labels(visible)])
         sample = self._with_hidden_means(rows, classes)
-        self.optimizer.update(self.model, self._builder.compute(data, sample))
+        if not self._hybrid:
+            self.optimizer.update(self.model, self._builder.compute(data, sample))
+            return
+        means, hidden, moments = self._conditional(visible)
+        here = State([visible, hidden, means])
+        sample = State(be.vstack([a, b]) for a, b in zip(sample, here, strict=True))
+        gradient = self._builder.compute(data, sample)
+        # labels and hidden units of a row are correlated: no product of their means
+        gap = moments - be.dot(be.transpose(means), hidden)
+        leaf = gradient.weights[1].matrix
+        leaf += gap / float(sample.batch_size())
+        self.optimizer.update(self.model, gradient)
 
     def _with_hidden_means(self, visible: Tensor, labels: Tensor) -> State:
         room = be.zeros((len(visible), self.model.layers[1].num_units))
@@ -102,9 +110,21 @@ class JointTraining:
         self.model.sweeps.update(state, 1, "mean")
         return state
 
-    def _drawn_labels(self, visible: Tensor) -> Tensor:
-        """Labels from p(label | row), exactly: one-hot rows."""
+    def _conditional(self, visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Expectations given each row, exactly.
+
+        Returns
+        -------
+        p(class | row) (B, K); means of the hidden units (B, H); and the products of a class and a
+        hidden unit, summed over rows, (K, H).
+        """
         below, above = self.model.connections
+        matrix, biases = above.weights.W(), self.model.layers[2].params.loc
         field = be.units_dot(visible, below.weights.W()) + self.model.layers[1].params.loc
-        logits = class_logits(field, above.weights.W(), self.model.layers[2].params.loc)
-        return be.rand_softmax(logits)
+        p = be.softmax(class_logits(field, matrix, biases))
+        hidden, moments = be.zeros_like(field), []
+        for k, row in enumerate(matrix):
+            part = be.expit(field + row) * p[:, k : k + 1]
+            hidden += part
+            moments.append(be.tsum(part, axis=0))
+        return p, hidden, be.stack(moments)

@@ -49,13 +49,53 @@ def test_probabilities_are_those_of_the_machine(generative):
     assert classifier.score(X, y) > 0.95
 
 
-def test_labels_given_the_rows_are_drawn_with_their_probabilities():
-    classifier, (X, _) = fitted(n_iter=2), toy()
-    training = JointTraining(classifier.machine(), None, 10, 0.5)
-    rows = np.tile(X[:1], (3000, 1))
-    drawn = be.to_numpy_array(training._drawn_labels(be.float_tensor(rows))).mean(axis=0)
-    p = classifier.predict_proba(X[:1])[0]
-    assert (np.abs(drawn - p) < 4 * np.sqrt(p * (1 - p) / 3000) + 1e-6).all()
+def test_the_conditional_part_is_the_gradient_of_log_p_of_the_label():
+    classifier, (X, y) = fitted(n_iter=2), toy()
+    number, step = np.searchsorted(classifier.classes_, y), 1e-5
+
+    def loss(name, place, change):
+        twin = pickle.loads(pickle.dumps(classifier))
+        getattr(twin, name)[place] += change
+        return np.log(twin.predict_proba(X)[np.arange(len(X)), number]).mean()
+
+    training = JointTraining(classifier.machine(), None, len(X), 1e-9)
+    labels = be.float_tensor(np.eye(3)[number])
+    p, hidden, moments = map(be.to_numpy_array, training._conditional(be.float_tensor(X)))
+    data = be.to_numpy_array(training._with_hidden_means(be.float_tensor(X), labels)[1])
+    slopes = {
+        "components_": (data - hidden).T @ X,
+        "class_components_": data.T @ np.eye(3)[number] - moments.T,
+        "intercept_classes_": (np.eye(3)[number] - p).sum(axis=0),
+        "intercept_hidden_": (data - hidden).sum(axis=0),
+    }
+    for name, slope in slopes.items():
+        for place in ((1, 2), (3, 0)) if slope.ndim == 2 else ((2,),):
+            numeric = loss(name, place, step) - loss(name, place, -step)
+            assert np.isclose(slope[place] / len(X), numeric / (2 * step), atol=1e-5), name
+
+
+def test_a_step_joins_chains_and_the_conditional_part():
+    classifier, (X, y) = fitted(n_iter=2), toy()
+    seen = []
+
+    class Spy:
+        def update(self, model, gradient):
+            seen.append(be.to_numpy_array(gradient.weights[1].matrix).copy())
+
+    training = JointTraining(classifier.machine(), Spy(), len(X), 0.2)
+    rows = be.float_tensor(X)
+    labels = be.float_tensor(np.eye(3)[np.searchsorted(classifier.classes_, y)])
+    training._step(rows, labels)
+    chains = training._chains.get_state()
+    assert chains.batch_size() == 15
+    moments = be.to_numpy_array(training._conditional(rows)[2])
+
+    def product(units, classes):
+        hidden = be.to_numpy_array(training._with_hidden_means(units, classes)[1])
+        return be.to_numpy_array(classes).T @ hidden
+
+    expected = (product(chains[0], chains[2]) + moments) / 75 - product(rows, labels) / len(X)
+    np.testing.assert_allclose(seen[0], expected, atol=1e-5)
 
 
 def test_learns_to_read_digits():

@@ -64,7 +64,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         self,
         n_components: int = 1000,
         *,
-        learning_rate: float = 0.001,
+        learning_rate: float = 0.005,
         batch_size: int = 100,
         n_iter: int = 30,
         generative: float = 0.1,

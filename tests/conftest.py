@@ -1,6 +1,7 @@
 """Every test runs on both backends, from one seed, unless it is marked `backend_free`."""
 
 import os
+import signal
 
 import pytest
 
@@ -11,6 +12,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from paysage import backends as be
 
 BACKENDS = ("python", "pytorch")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_are_heard():
+    """A shell starts what runs in its background deaf to Ctrl-C, which some tests send."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.fit.averaging import ParameterMean, first_averaged
@@ -32,13 +31,12 @@ from paysage.fit.settings import (
     describe_part,
     plain,
 )
-from paysage.fit.step import make_step
+from paysage.fit.step import make_step, room_for_steps
 from paysage.fit.training import Training
 from paysage.metrics import ProgressMonitor
 from paysage.models import BoltzmannMachine
 from paysage.optimizers import Optimizer
 from paysage.samplers import AutoregressiveGammaSampler, Chains
-from paysage.threads import threads_for, undivided
 
 
 class StochasticGradientDescent:
@@ -157,49 +155,34 @@ class StochasticGradientDescent:
             If a parameter or a metric becomes NaN or infinite; the model then has the
             parameters of the last good epoch.
         """
-        chains = negative_phase_batch_size
-        if chains is None:
-            chains = self.batch.batch_size
-        elif sampler is not None:
-            raise ConfigError("negative_phase_batch_size is no setting for a sampler's own chains")
+        check_tools(optimizer, method)
+        chains = self._num_chains(negative_phase_batch_size, sampler, method)
         check_whole("num_epochs", num_epochs)
         check_whole("mcsteps", mcsteps, 1)
         check_whole("burn_in", burn_in)
-        check_whole("negative_phase_batch_size", chains, 1)
-        check_tools(optimizer, method)
-        if sampler is not None:
-            chains = check_sampler(sampler, self.model, method)
         each_epoch = check_lr_period(lr_period, optimizer)
         check_positive_phase(positive_phase)
         check_precision(precision)
         first = first_averaged(average_last, num_epochs)
         AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
         self.monitor.check_saving(self.model)
-        called = check_callbacks(callbacks, self.monitor)
-        if verbose and not any(isinstance(c, ProgressBar) for c in called):
-            called.append(ProgressBar())
-        if checkpoint is None and resume:
-            raise ConfigError("resume=True needs the file of a checkpoint: checkpoint='run.h5'")
-        file, stored = None, None
-        if checkpoint is not None:
-            settings = {
-                **self._settings(),
-                "optimizer": optimizer.get_config(),
-                "method": describe_method(method),
-                "sampler": None if sampler is None else type(sampler).__name__,
-                "positive_phase": describe_part(positive_phase),
-                "mcsteps": mcsteps,
-                "update_method": update_method,
-                "beta_std": beta_std,
-                "chains": chains,
-                "burn_in": burn_in,
-                "lr_period": "epoch" if each_epoch else "training",
-                "average_last": [average_last, num_epochs if average_last else 0],
-                "precision": precision,
-                "callbacks": [c.get_config() for c in called if c.decides],
-            }
-            file = Checkpoint(checkpoint, every, plain(settings))
-            stored = file.read(num_epochs) if resume else None
+        called = _with_bar(check_callbacks(callbacks, self.monitor), verbose)
+        asked = {
+            "optimizer": optimizer,
+            "method": method,
+            "sampler": None if sampler is None else type(sampler).__name__,
+            "positive_phase": describe_part(positive_phase),
+            "mcsteps": mcsteps,
+            "update_method": update_method,
+            "beta_std": beta_std,
+            "chains": chains,
+            "burn_in": burn_in,
+            "lr_period": "epoch" if each_epoch else "training",
+            "average_last": [average_last, num_epochs if average_last else 0],
+            "precision": precision,
+        }
+        file = self._file(checkpoint, every, resume, asked, called)
+        stored = file.read(num_epochs) if file is not None and resume else None
         check_data(self.model, self.batch)
         phases = Phases(
             self.model,
@@ -212,33 +195,61 @@ class StochasticGradientDescent:
             precision,
         )
         rows = self.batch.tables["train"].output_batch_size
-        step = make_step(self.model, phases, method, optimizer, rows, capture)
         mean = ParameterMean(self.model)
         memory = Memory(self.model, optimizer, phases, method, mean, self.monitor)
         if file is not None:
             memory.get()  # refuses now what could not be stored later
         training = Training(
-            self.model,
-            self.batch,
-            optimizer,
-            self.monitor,
-            num_epochs,
-            self.fantasy_steps,
-            phases,
-            step,
-            mean,
-            memory,
-            burn_in,
-            each_epoch,
-            first,
-            verbose,
-            file,
-            called,
+            model=self.model,
+            batch=self.batch,
+            optimizer=optimizer,
+            monitor=self.monitor,
+            num_epochs=num_epochs,
+            _fantasy_steps=self.fantasy_steps,
+            _phases=phases,
+            _step=make_step(self.model, phases, method, optimizer, rows, capture),
+            _mean=mean,
+            _memory=memory,
+            _burn_in=burn_in,
+            _each_epoch=each_epoch,
+            _first_averaged=first,
+            _verbose=verbose,
+            _checkpoint=file,
+            callbacks=called,
         )
-        largest = max(chains, self.batch.batch_size) * self.model.largest_matrix()
-        on_gpu = be.get_backend().processor == "gpu"
-        with undivided() if on_gpu else threads_for(largest):
+        with room_for_steps(self.model, max(chains, self.batch.batch_size)):
             training.run(stored)
+
+    def _num_chains(self, wanted: int | None, sampler: Chains | None, method: Callable) -> int:
+        """Chains of the negative phase, after a look at what was asked for."""
+        if sampler is None:
+            wanted = self.batch.batch_size if wanted is None else wanted
+            return check_whole("negative_phase_batch_size", wanted, 1)
+        if wanted is not None:
+            raise ConfigError("negative_phase_batch_size is no setting for a sampler's own chains")
+        return check_sampler(sampler, self.model, method)
+
+    def _file(
+        self,
+        path: str | Path | None,
+        every: int,
+        resume: bool,
+        asked: dict[str, Any],
+        called: list[Callback],
+    ) -> Checkpoint | None:
+        """The checkpoint, if there is to be one, with what a training to be resumed must match."""
+        if path is None:
+            if resume:
+                raise ConfigError("resume=True needs the file of a checkpoint: checkpoint='run.h5'")
+            return None
+        settings = {
+            **self._settings(),
+            **asked,
+            "optimizer": asked["optimizer"].get_config(),
+            "method": describe_method(asked["method"]),
+            "callbacks": [c.get_config() for c in called if c.decides],
+        }
+        return Checkpoint(path, every, plain(settings))
 
     def _settings(self) -> dict[str, Any]:
         """What a checkpoint must have been made with, beside the arguments of ``train``."""
@@ -252,3 +263,10 @@ class StochasticGradientDescent:
 
 
 SGD = StochasticGradientDescent
+
+
+def _with_bar(called: list[Callback], verbose: bool) -> list[Callback]:
+    """The callbacks, and a progress bar if there is to be one and none of them is it."""
+    if verbose and not any(isinstance(callback, ProgressBar) for callback in called):
+        called.append(ProgressBar())
+    return called

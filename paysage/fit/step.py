@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from paysage.capturable import is_capturable
 from paysage.fit.phases import Phases
 from paysage.models import BoltzmannMachine
 from paysage.optimizers import Optimizer
-from paysage.threads import undivided
+from paysage.threads import threads_for, undivided
 
 Tensor = Any
 
@@ -141,6 +142,19 @@ class CapturedStep(Step):
             log.info(
                 "minibatches of %d rows are no captured step: it was for %d rows", rows, self._rows
             )
+
+
+def room_for_steps(model: BoltzmannMachine, rows: int) -> AbstractContextManager[None]:
+    """The threads that steps run in while this is open: one on the GPU, which queues them itself.
+
+    Parameters
+    ----------
+    rows : int
+        Of the larger phase.
+    """
+    if be.get_backend().processor == "gpu":
+        return undivided()
+    return threads_for(rows * model.largest_matrix())
 
 
 def make_step(

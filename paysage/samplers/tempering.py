@@ -12,20 +12,19 @@ from paysage import backends as be
 from paysage.checks import check_number, check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
-from paysage.models.graph import check_machine
 from paysage.samplers.chains import (
-    Chains,
     arrays_of,
     check_bounded,
     check_chains,
     energies_of,
     state_of,
 )
+from paysage.samplers.ladder import LadderSampler
 
 Tensor = Any
 
 
-class ParallelTempering(Chains):
+class ParallelTempering(LadderSampler):
     """B chains at inverse temperature one, each with replicas of its own at lower ones.
 
     A step sweeps all replicas and then offers exchanges to neighbours, those at even places and
@@ -57,11 +56,7 @@ class ParallelTempering(Chains):
         betas: Any = 10,
         clamped: Iterable[int] | None = None,
     ) -> None:
-        check_machine(model)
-        self.model = model
-        self.mcsteps = check_whole("mcsteps", mcsteps)
-        self.betas = checked_betas(betas)
-        self.clamped = None if clamped is None else model.clamped_layers(clamped)
+        super().__init__(model, mcsteps, betas, clamped)
         self._replicas: State | None = None
         self._rows = np.zeros((0, 0), dtype=np.int64)
         self._odd = 0
@@ -78,11 +73,6 @@ class ParallelTempering(Chains):
     def get_state(self) -> State:
         """A copy of the rows at inverse temperature one; a ConfigError before a state was set."""
         return self.get_rung(0)
-
-    @property
-    def state(self) -> State:
-        """The same."""
-        return self.get_state()
 
     def get_rung(self, k: int) -> State:
         """A copy of the rows at inverse temperature ``betas[k]``."""
@@ -188,18 +178,3 @@ class ParallelTempering(Chains):
         self._rows = np.arange(len(rows)).reshape(len(betas), -1)
         self.betas = betas
         self.forget_rates()
-
-
-def checked_betas(betas: Any) -> np.ndarray:
-    """A ladder of inverse temperatures as an array; a ConfigError unless it falls from 1."""
-    try:
-        found = np.array(betas, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ConfigError(f"betas are numbers, got {betas!r}") from None
-    if found.ndim == 0:
-        return np.linspace(1.0, 0.1, check_whole("betas", betas, 2))
-    if found.ndim != 1 or len(found) < 2 or found[0] != 1 or not found[-1] > 0:
-        raise ConfigError(f"betas fall from 1 to a number greater than zero, got {betas!r}")
-    if not (np.diff(found) < 0).all():
-        raise ConfigError(f"betas must fall, got {betas!r}")
-    return found

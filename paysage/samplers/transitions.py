@@ -11,21 +11,19 @@ from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
-from paysage.models.graph import check_machine
 from paysage.models.sweep import Sweeps
 from paysage.samplers.chains import (
-    Chains,
     arrays_of,
     check_bounded,
     check_chains,
     energies_of,
     state_of,
 )
-from paysage.samplers.tempering import checked_betas
+from paysage.samplers.ladder import LadderSampler
 from paysage.threads import threads_for
 
 
-class TemperedTransitions(Chains):
+class TemperedTransitions(LadderSampler):
     """B chains that go up a ladder of temperatures and down again (Neal 1996).
 
     A step sweeps at inverse temperature one, and then proposes a walk: one sweep at each rung
@@ -60,11 +58,7 @@ class TemperedTransitions(Chains):
         betas: Any = 30,
         clamped: Iterable[int] | None = None,
     ) -> None:
-        check_machine(model)
-        self.model = model
-        self.mcsteps = check_whole("mcsteps", mcsteps)
-        self.betas = checked_betas(betas)
-        self.clamped = None if clamped is None else model.clamped_layers(clamped)
+        super().__init__(model, mcsteps, betas, clamped)
         self._up = Sweeps(model.layers, model.connections)
         self._down = Sweeps(model.layers, model.connections)
         self._down.order = self._down.order[::-1]
@@ -81,11 +75,6 @@ class TemperedTransitions(Chains):
         if self._state is None:
             raise ConfigError("the sampler has no state yet: call set_state(state) first")
         return self._state
-
-    @property
-    def state(self) -> State:
-        """The same."""
-        return self.get_state()
 
     def update_state(self, steps: int | None = None) -> None:
         """Sweep and walk ``steps`` times (``mcsteps`` by default)."""

@@ -68,12 +68,14 @@ class BernoulliRBM(RestrictedEstimator):
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
-        self.n_components = n_components
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.n_iter = n_iter
-        self.verbose = verbose
-        self.random_state = random_state
+        super().__init__(
+            n_components,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            n_iter=n_iter,
+            verbose=verbose,
+            random_state=random_state,
+        )
 
     @property
     def h_samples_(self) -> np.ndarray:

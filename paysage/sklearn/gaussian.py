@@ -48,23 +48,6 @@ class GaussianRBM(RestrictedEstimator):
     _binary = False
     variance_visible_: np.ndarray
 
-    def __init__(
-        self,
-        n_components: int = 256,
-        *,
-        learning_rate: float = 0.001,
-        batch_size: int = 100,
-        n_iter: int = 10,
-        verbose: int = 0,
-        random_state: Any = None,
-    ) -> None:
-        self.n_components = n_components
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.n_iter = n_iter
-        self.verbose = verbose
-        self.random_state = random_state
-
     def _layers(self, num_visible: int, num_hidden: int) -> tuple[Layer, Layer]:
         visible = GaussianLayer(num_visible)
         visible.set_fixed_params(["log_var"])

@@ -44,23 +44,6 @@ class HopfieldNetwork(RestrictedEstimator):
         After ``score``.
     """
 
-    def __init__(
-        self,
-        n_components: int = 256,
-        *,
-        learning_rate: float = 0.001,
-        batch_size: int = 100,
-        n_iter: int = 10,
-        verbose: int = 0,
-        random_state: Any = None,
-    ) -> None:
-        self.n_components = n_components
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.n_iter = n_iter
-        self.verbose = verbose
-        self.random_state = random_state
-
     def _layers(self, num_visible: int, num_hidden: int) -> tuple[Layer, Layer]:
         hidden = GaussianLayer(num_hidden)
         hidden.set_fixed_params(["loc", "log_var"])

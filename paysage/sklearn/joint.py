@@ -8,12 +8,12 @@ import numpy as np
 
 from paysage import backends as be
 from paysage.fit.checks import check_finite
+from paysage.fit.step import room_for_steps
 from paysage.models import BoltzmannMachine, State
 from paysage.models.gradient import GradientBuilder
 from paysage.optimizers import Optimizer
 from paysage.samplers import SequentialMC
 from paysage.sklearn.rows import dense
-from paysage.threads import threads_for, undivided
 
 Tensor = Any
 
@@ -76,11 +76,9 @@ class JointTraining:
         DivergenceError
             If a parameter has become NaN or infinite.
         """
-        largest = self.rows * self.model.largest_matrix()
-        on_gpu = be.get_backend().processor == "gpu"
         one_hot = np.eye(self.model.layers[2].num_units, dtype=np.float32)[labels]
         self.optimizer.update_lr()
-        with undivided() if on_gpu else threads_for(largest), np.errstate(all="ignore"):
+        with room_for_steps(self.model, self.rows), np.errstate(all="ignore"):
             for low in range(0, len(order), self.rows):
                 some = order[low : low + self.rows]
                 self._step(be.float_tensor(dense(X[some])), be.float_tensor(one_hot[some]))

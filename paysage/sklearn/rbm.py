@@ -22,10 +22,26 @@ class RestrictedEstimator(MachineEstimator):
     A subclass has the hook ``_layers(num_visible, num_hidden)``, and those of means.
     """
 
-    n_components: int
     components_: np.ndarray
     intercept_visible_: np.ndarray
     intercept_hidden_: np.ndarray
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        *,
+        learning_rate: float = 0.001,
+        batch_size: int = 100,
+        n_iter: int = 10,
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.verbose = verbose
+        self.random_state = random_state
 
     def _layers(self, num_visible: int, num_hidden: int) -> tuple[Layer, Layer]:
         raise NotImplementedError(f"{type(self).__name__} does not define _layers()")

@@ -13,10 +13,9 @@ from paysage.checks import check_number, check_whole
 from paysage.errors import ConfigError
 from paysage.fit import Phases, pcd
 from paysage.fit.checks import check_finite
-from paysage.fit.step import make_step
+from paysage.fit.step import make_step, room_for_steps
 from paysage.models import BoltzmannMachine, State
 from paysage.optimizers import Optimizer
-from paysage.threads import threads_for, undivided
 
 
 def check_settings(estimator: Any) -> None:
@@ -69,12 +68,10 @@ class Training:
         DivergenceError
             If a parameter has become NaN or infinite at the end of an epoch.
         """
-        largest = self._rows * self.model.largest_matrix()
-        on_gpu = be.get_backend().processor == "gpu"
         for epoch in range(1, num_epochs + 1):
             start = time.perf_counter()
             # infinities are looked for once, and named: no warning at every operation
-            with undivided() if on_gpu else threads_for(largest), np.errstate(all="ignore"):
+            with room_for_steps(self.model, self._rows), np.errstate(all="ignore"):
                 for visible in data:
                     self._step(visible)
             check_finite(self.model)

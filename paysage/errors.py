@@ -29,6 +29,10 @@ class DivergenceError(PaysageError, ArithmeticError):
     """Training produced a parameter or a metric that is NaN or infinite."""
 
 
+class ProcessError(PaysageError, RuntimeError):
+    """Another process of a training has failed, or cannot be reached."""
+
+
 class ConformanceError(PaysageError, AssertionError):
     """A layer breaks one of the promises that ``paysage.testing.check_layer`` looks at.
 

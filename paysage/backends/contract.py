@@ -609,6 +609,17 @@ def separate_draws(number: int) -> list[AbstractContextManager[None]]:
     """
 
 
+def draws_of_rows(first: int, count: int, total: int) -> AbstractContextManager[None]:
+    """While open, rows first, ..., first + count - 1 draw what is theirs where all `total` draw.
+
+    For tensors whose first axis are these rows, so that several processes, each with some of the
+    rows and all in one state of the generator, draw together what one process draws. That holds for
+    uniform and normal numbers, for units, and for steps of inverse temperatures with a standard
+    deviation below sqrt(2); integers and orders are of a generator that these rows have for
+    themselves. On a GPU nothing changes.
+    """
+
+
 def rand(shape: Shape) -> Tensor:
     """Float tensor of uniform numbers in (0, 1)."""
 

@@ -6,6 +6,7 @@ from paysage.fit.layerwise import LayerwisePretrain
 from paysage.fit.mean_field import MeanField
 from paysage.fit.methods import cd, contrastive_divergence, pcd, persistent_contrastive_divergence
 from paysage.fit.phases import Phases
+from paysage.fit.processes import Processes
 from paysage.fit.sgd import SGD, StochasticGradientDescent
 from paysage.fit.tap import TAP
 from paysage.fit.training import Training
@@ -16,6 +17,7 @@ __all__ = [
     "LayerwisePretrain",
     "MeanField",
     "Phases",
+    "Processes",
     "StochasticGradientDescent",
     "Training",
     "callbacks",

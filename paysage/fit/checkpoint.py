@@ -43,6 +43,8 @@ class Checkpoint:
         Epochs from one writing to the next.
     settings : dict
         What the training was asked for, as ``fit.settings.plain`` gives it.
+    processes : int
+        That train together.
 
     Raises
     ------
@@ -50,12 +52,15 @@ class Checkpoint:
         If no file can be written there.
     """
 
-    def __init__(self, path: str | Path, every: int, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, path: str | Path, every: int, settings: dict[str, Any], processes: int = 1
+    ) -> None:
         check_writable(path)
         remove_unfinished(path)
         self.path = path
         self.every = check_whole("every", every, 1)
         self.settings = settings
+        self._processes = processes
 
     def is_due(self, epoch: int) -> bool:
         """Whether it is to be written after this epoch."""
@@ -71,7 +76,7 @@ class Checkpoint:
         """
         tree = {
             "version": VERSION,
-            "written_by": _origin(),
+            "written_by": _origin(self._processes),
             "settings": self.settings,
             "position": position._asdict(),
             **state,
@@ -100,7 +105,7 @@ class Checkpoint:
         done = tree["position"]["epoch"]
         if done > num_epochs:
             raise ConfigError(f"{self.path} is after {done} epochs, got num_epochs={num_epochs}")
-        _warn_of_other_bits(tree["written_by"], str(self.path))
+        _warn_of_other_bits(tree["written_by"], _origin(self._processes), str(self.path))
         return tree
 
 
@@ -131,7 +136,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return tree
 
 
-def _origin() -> dict[str, str]:
+def _origin(processes: int) -> dict[str, str]:
     """What the bits of a training depend on beside its settings."""
     chosen = be.get_backend()
     packages = ["numpy", "numba", *(["torch"] if chosen.backend == "pytorch" else [])]
@@ -141,6 +146,7 @@ def _origin() -> dict[str, str]:
         "processor": chosen.processor,
         "machine": platform.machine(),
         **{name: _version(name) for name in packages},
+        **({"processes": str(processes)} if processes > 1 else {}),
     }
 
 
@@ -151,8 +157,7 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def _warn_of_other_bits(origin: dict[str, str], name: str) -> None:
-    here = _origin()
+def _warn_of_other_bits(origin: dict[str, str], here: dict[str, str], name: str) -> None:
     other = [
         f"{key} {origin.get(key, 'none')}, now {here.get(key, 'none')}"
         for key in dict.fromkeys([*origin, *here])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from typing import Any
 
@@ -10,7 +11,9 @@ from paysage import schedules
 from paysage.checks import check_whole
 from paysage.errors import BackendError, ConfigError, DataError, DivergenceError, ShapeError
 from paysage.fit.mean_field import MeanField
+from paysage.fit.memory import generators, set_generators
 from paysage.fit.methods import contrastive_divergence
+from paysage.fit.processes import Processes
 from paysage.fit.tap import TAP
 from paysage.models import BoltzmannMachine
 from paysage.models.finite import not_finite
@@ -53,6 +56,42 @@ def check_sampler(sampler: Any, model: BoltzmannMachine, method: Any) -> int:
     state = sampler.get_state()
     model.check_state(state)
     return check_whole("the number of chains", state.batch_size(), 1)
+
+
+def check_sharing(batch: Any, chains: int, sampler: Any, processes: Any) -> Processes:
+    """The processes, or this one alone for None; a ConfigError where they cannot share the rows."""
+    if processes is None:
+        return Processes.alone()
+    if not isinstance(processes, Processes):
+        raise ConfigError(f"processes takes fit.Processes() or None, got {processes!r}")
+    if processes.size > 1 and sampler is not None:
+        raise ConfigError(
+            f"{sampler!r} moves all of its chains itself, which {processes.size} processes cannot "
+            "share: leave the sampler out"
+        )
+    table = batch.tables["train"]
+    last = table.nrows % table.batch_size or table.batch_size
+    processes.share.check(last, "a (last) training minibatch")
+    processes.share.check(chains, "a set of negative chains")
+    return processes
+
+
+def check_same_data(batch: Any, processes: Processes) -> None:
+    """Raise a ConfigError unless all processes have the same first minibatch, and as many rows."""
+    if processes.size == 1:
+        return
+    tables = batch.tables.items()
+    sizes: dict[str, Any] = {mode: (table.nrows, table.batch_size) for mode, table in tables}
+    if be.get_backend().processor == "cpu":  # GPUs draw, in transforms, each on its own
+        before = generators()
+        rows = next(iter(batch.iterate("train")))
+        set_generators(before)
+        sizes["digest"] = hashlib.sha256(be.to_numpy_array(rows).tobytes()).hexdigest()
+    if processes.tell(sizes) != sizes:
+        raise ConfigError(
+            f"process {processes.rank} has other data than the first one: each must be given the "
+            "same rows in the same order, of which it takes its share"
+        )
 
 
 def check_positive_phase(positive_phase: Any) -> None:

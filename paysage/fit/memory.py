@@ -49,8 +49,8 @@ class Memory(NamedTuple):
             "generators": generators(),
         }
 
-    def put(self, tree: dict[str, Any]) -> None:
-        """Go back to where ``get`` was called.
+    def put(self, tree: dict[str, Any], rank: int = 0) -> None:
+        """Go back to where ``get`` was called, in the process of this number.
 
         Raises
         ------
@@ -58,13 +58,13 @@ class Memory(NamedTuple):
             If the tree was not made by ``get``.
         """
         try:
-            self._put(tree)
+            self._put(tree, rank)
         except PaysageError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StorageError(f"no training can go on from this checkpoint: {error!r}") from error
 
-    def _put(self, tree: dict[str, Any]) -> None:
+    def _put(self, tree: dict[str, Any], rank: int) -> None:
         self.model.set_values(tree["model"]["values"])
         self.optimizer.set_memory(tree["optimizer"], self.model)
         self.phases.set_memory(tree["phases"])
@@ -73,7 +73,7 @@ class Memory(NamedTuple):
             tap.set_memory(tree["tap"], self.model)
         self.mean.set_memory(tree["mean"])
         self.monitor.set_memory(tree["monitor"])
-        set_generators(tree["generators"])
+        set_generators(tree["generators"], rank)
 
 
 def _tap(method: Callable) -> TAP | None:
@@ -92,13 +92,18 @@ def generators() -> dict[str, Any]:
     }
 
 
-def set_generators(tree: dict[str, Any]) -> None:
-    """Go back to what ``generators`` gave."""
+def set_generators(tree: dict[str, Any], rank: int = 0) -> None:
+    """Go back to what ``generators`` gave.
+
+    On GPUs, where rows have no numbers of their own, each process but the first, of number 0, gets
+    numbers that follow from its own number too.
+    """
     backend = tree["backend"]
-    if backend["kind"] == be.get_random_state()["kind"]:
+    alike = backend["kind"] == be.get_random_state()["kind"]
+    if alike and (rank == 0 or be.get_backend().processor != "gpu"):
         be.set_random_state(backend)
-    else:  # of another device, whose numbers this one cannot make
-        text = json.dumps(backend, sort_keys=True).encode()
+    else:  # also those of another device, whose numbers this one cannot make
+        text = json.dumps([backend, rank] if alike else backend, sort_keys=True).encode()
         be.set_seed(int.from_bytes(hashlib.sha256(text).digest()[:6], "little"))
     numpy = tree["numpy"]
     np.random.set_state((numpy["name"], numpy["keys"], *numpy["rest"]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
 from paysage import backends as be
 from paysage.errors import ConfigError
 from paysage.fit.mean_field import MeanField
+from paysage.fit.processes import Processes
 from paysage.models import BoltzmannMachine, ModelGradient, State
 from paysage.models.blocks import rows_of, run_apart
 from paysage.models.copies import (
@@ -30,6 +32,8 @@ class _Block(NamedTuple):
     """Some rows of a phase, and what is theirs alone."""
 
     part: slice
+    #: where they are in the whole block, as ``be.draws_of_rows`` takes it; None if they are it
+    place: tuple[int, int, int] | None
     sweeps: Sweeps
     #: views of the units
     state: State
@@ -62,6 +66,9 @@ class Phases:
         Means that settle, in the place of ``mcsteps`` sweeps of the positive phase.
     precision : 'float32' or 'bf16'
         Of the factors of matrix products; what is summed and what is learned is in float32.
+    processes : Processes, optional
+        Each makes its share of the rows of either phase, with the draws that are theirs in one
+        process, and of the gradient.
     """
 
     def __init__(
@@ -74,8 +81,11 @@ class Phases:
         sampler: Chains | None = None,
         positive_phase: MeanField | None = None,
         precision: str = "float32",
+        processes: Processes | None = None,
     ) -> None:
         self.model = model
+        self.processes = processes or Processes.alone()
+        self._share = self.processes.share
         self.mean_field = positive_phase
         self.mcsteps = mcsteps
         self._hook = update_hook(update_method)
@@ -97,7 +107,9 @@ class Phases:
         self._own_sweeps: dict[tuple[int, int], Sweeps] = {}
         self._positive: dict[int, State] = {}
         self._last_mean: dict[int, Tensor] = {}
-        self._cut: dict[int, tuple[State, list[_Block]]] = {}
+        self._cut: dict[int, tuple[State, list[_Block | None]]] = {}
+        #: rows of the two phases in all processes
+        self._rows = [1, 1]
         #: positive state of the last gradient
         self.data: State | None = None
 
@@ -124,10 +136,25 @@ class Phases:
         self.set_driven(memory["driven"])
         self.negative.set_memory(memory["chains"])
 
+    def gather(self) -> None:
+        """Let each process have the chains of all."""
+        state, beta = self.negative.get_state(), self.negative.beta_sampler.get_beta()
+        mine = self._mine(state.batch_size())
+        for tensor in (*state, *(() if beta is None else (beta,))):
+            tensor[: mine.start] = 0.0
+            tensor[mine.stop :] = 0.0
+            self.processes.add_up_(tensor)
+
+    def share_of(self, rows: int) -> float:
+        """The part of so many rows that is made here."""
+        mine = self._mine(rows)
+        return (mine.stop - mine.start) / rows
+
     def positive_state(self, visible: Tensor) -> State:
         """Start at the minibatch with the visible layer clamped; the last layer at its mean.
 
-        The state is overwritten by the next call.
+        Of several processes each has its share of the rows. The state is overwritten by the next
+        call.
         """
         state, tasks = self._positive_tasks(visible)
         self._run(tasks)
@@ -152,6 +179,8 @@ class Phases:
     def states(self, visible: Tensor, restart: bool = False) -> tuple[State, State]:
         """Both states of a step, the positive and the negative one, made side by side.
 
+        Of several processes each has its share of the rows.
+
         Parameters
         ----------
         visible : tensor (B, V)
@@ -169,25 +198,56 @@ class Phases:
         return data, sample
 
     def gradient(self, data: State, sample: State) -> ModelGradient:
-        """The gradient between two states, into memory that the next call overwrites."""
+        """The gradient between two states, into memory that the next call overwrites.
+
+        Of several processes each has that of its rows: the sum, each times ``share_of`` the
+        minibatch, is the gradient.
+        """
         self.data = data
-        return self._builder.compute(data, sample)
+        return self._builder.compute(data, sample, self._weight(data, sample))
+
+    def _weight(self, data: State, sample: State) -> float:
+        """Of the sample's mean, where the shares of the phases are no equal parts of their rows."""
+        if self._share.size == 1:
+            return 1.0
+        part = [s.batch_size() / rows for s, rows in zip((data, sample), self._rows, strict=True)]
+        return part[1] / part[0]
 
     # blocks of rows
 
     def _parts(self, rows: int) -> list[slice]:
         return self.model.blocks.parts(rows)
 
-    def _blocks(self, phase: int, state: State, ends: State) -> list[_Block]:
-        """Blocks of the rows of a state; those of the last call if it is the same state."""
+    def _blocks(self, phase: int, state: State, ends: State) -> list[_Block | None]:
+        """Blocks of the rows of a state; those of the last call if it is the same state.
+
+        Of several processes each has what is its share of a block, or None.
+        """
         if phase not in self._cut or self._cut[phase][0] is not state:
-            parts = self._parts(state.batch_size())
-            blocks = [
-                _Block(part, self._sweeps(phase, k), rows_of(state, part), rows_of(ends, part))
-                for k, part in enumerate(parts)
-            ]
+            wholes = self._parts(state.batch_size())
+            pairs = zip(wholes, self._share.of_blocks(wholes), strict=True)
+            blocks = [self._block(phase, k, *pair, state, ends) for k, pair in enumerate(pairs)]
             self._cut[phase] = state, blocks
         return self._cut[phase][1]
+
+    def _block(
+        self, phase: int, k: int, whole: slice, part: slice, state: State, ends: State
+    ) -> _Block | None:
+        count, total = part.stop - part.start, whole.stop - whole.start
+        if count == 0:
+            return None
+        place = None if count == total else (part.start - whole.start, count, total)
+        views = rows_of(state, part), rows_of(ends, part)
+        return _Block(part, place, self._sweeps(phase, k), *views)
+
+    def _mine(self, rows: int) -> slice:
+        """Those of so many rows that are made in this process."""
+        return self._share.of(self._parts(rows))
+
+    def _made(self, phase: int, state: State) -> State:
+        """What is made here of the state of a phase."""
+        self._rows[phase] = rows = state.batch_size()
+        return state if self._share.size == 1 else rows_of(state, self._mine(rows))
 
     def _sweeps(self, phase: int, k: int) -> Sweeps:
         """The sweeps of block k of a phase, with memory of their own."""
@@ -216,7 +276,9 @@ class Phases:
         state = self._positive[rows]
         state[0] = visible
         blocks = self._blocks(0, state, state)
-        return state, [partial(self._positive_block, visible, block) for block in blocks]
+        return self._made(0, state), [
+            partial(_inside, self._positive_block, visible, block) for block in blocks
+        ]
 
     def _positive_block(self, visible: Tensor, block: _Block) -> None:
         state, last = block.state, len(block.state) - 1
@@ -255,7 +317,9 @@ class Phases:
         chains = self.negative.get_state()
         state = self._with_room_for_mean(chains)
         blocks = self._blocks(1, chains, state)
-        return state, [partial(self._negative_block, start, block) for block in blocks]
+        return self._made(1, state), [
+            partial(_inside, self._negative_block, start, block) for block in blocks
+        ]
 
     def _negative_block(self, start: Tensor | None, block: _Block) -> None:
         chains, sweeps, last = block.state, block.sweeps, len(block.state) - 1
@@ -271,6 +335,19 @@ class Phases:
         if sweeps.order[-1] != last:
             field = sweeps.field(chains, last)
         sweeps.apply(block.ends, last, "mean", field)
+
+
+def _inside(
+    work: Callable[[Any, _Block], None], units: Tensor | None, block: _Block | None
+) -> None:
+    """Make a block, or what is here of it, with the draws of its rows."""
+    if block is not None:
+        with _draws(block):
+            work(units, block)
+
+
+def _draws(block: _Block) -> AbstractContextManager[None]:
+    return nullcontext() if block.place is None else be.draws_of_rows(*block.place)
 
 
 def _one_by_one(*tasks: Task) -> None:

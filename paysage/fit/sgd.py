@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from paysage.fit.checks import (
     check_positive_phase,
     check_precision,
     check_sampler,
+    check_sharing,
     check_tools,
 )
 from paysage.fit.mean_field import MeanField
 from paysage.fit.memory import Memory
 from paysage.fit.methods import pcd
 from paysage.fit.phases import Phases
+from paysage.fit.processes import Processes
 from paysage.fit.settings import (
     describe_batch,
     describe_method,
@@ -86,6 +89,7 @@ class StochasticGradientDescent:
         every: int = 1,
         resume: bool = False,
         callbacks: Iterable[Callback] = (),
+        processes: Processes | None = None,
     ) -> None:
         """Train for a number of epochs.
 
@@ -141,6 +145,11 @@ class StochasticGradientDescent:
             averaged over a part of the epochs.
         callbacks : list of Callback
             Told after each step and epoch; see ``fit.callbacks``.
+        processes : Processes, optional
+            Those that ``torchrun`` has started, to train together: each learns from its share of
+            the rows of every minibatch and of the chains, the first one prints, measures, writes
+            and has the callbacks. All begin with what the first one has. See
+            ``docs/howto/distributed.md``.
 
         Raises
         ------
@@ -154,9 +163,12 @@ class StochasticGradientDescent:
         DivergenceError
             If a parameter or a metric becomes NaN or infinite; the model then has the
             parameters of the last good epoch.
+        ProcessError
+            If another process has failed.
         """
         check_tools(optimizer, method)
         chains = self._num_chains(negative_phase_batch_size, sampler, method)
+        processes = check_sharing(self.batch, chains, sampler, processes)
         check_whole("num_epochs", num_epochs)
         check_whole("mcsteps", mcsteps, 1)
         check_whole("burn_in", burn_in)
@@ -166,7 +178,9 @@ class StochasticGradientDescent:
         first = first_averaged(average_last, num_epochs)
         AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
         self.monitor.check_saving(self.model)
+        verbose = verbose and processes.first
         called = _with_bar(check_callbacks(callbacks, self.monitor), verbose)
+        called = [callback for callback in called if processes.first or callback.everywhere]
         asked = {
             "optimizer": optimizer,
             "method": method,
@@ -181,7 +195,7 @@ class StochasticGradientDescent:
             "average_last": [average_last, num_epochs if average_last else 0],
             "precision": precision,
         }
-        file = self._file(checkpoint, every, resume, asked, called)
+        file = self._file(checkpoint, every, resume, asked, called, processes)
         stored = file.read(num_epochs) if file is not None and resume else None
         check_data(self.model, self.batch)
         phases = Phases(
@@ -193,12 +207,13 @@ class StochasticGradientDescent:
             sampler,
             positive_phase,
             precision,
+            processes,
         )
         rows = self.batch.tables["train"].output_batch_size
         mean = ParameterMean(self.model)
         memory = Memory(self.model, optimizer, phases, method, mean, self.monitor)
-        if file is not None:
-            memory.get()  # refuses now what could not be stored later
+        if file is not None or processes.size > 1:
+            memory.get()  # refuses now what could not be stored, or told, later
         training = Training(
             model=self.model,
             batch=self.batch,
@@ -217,7 +232,7 @@ class StochasticGradientDescent:
             _checkpoint=file,
             callbacks=called,
         )
-        with room_for_steps(self.model, max(chains, self.batch.batch_size)):
+        with room_for_steps(self.model, max(chains, self.batch.batch_size)), _together(processes):
             training.run(stored)
 
     def _num_chains(self, wanted: int | None, sampler: Chains | None, method: Callable) -> int:
@@ -236,11 +251,15 @@ class StochasticGradientDescent:
         resume: bool,
         asked: dict[str, Any],
         called: list[Callback],
+        processes: Processes,
     ) -> Checkpoint | None:
-        """The checkpoint, if there is to be one, with what a training to be resumed must match."""
-        if path is None:
-            if resume:
-                raise ConfigError("resume=True needs the file of a checkpoint: checkpoint='run.h5'")
+        """The checkpoint, if there is to be one, with what a training to be resumed must match.
+
+        It is the first process that has it.
+        """
+        if path is None and resume:
+            raise ConfigError("resume=True needs the file of a checkpoint: checkpoint='run.h5'")
+        if path is None or not processes.first:
             return None
         settings = {
             **self._settings(),
@@ -249,7 +268,7 @@ class StochasticGradientDescent:
             "method": describe_method(asked["method"]),
             "callbacks": [c.get_config() for c in called if c.decides],
         }
-        return Checkpoint(path, every, plain(settings))
+        return Checkpoint(path, every, plain(settings), processes.size)
 
     def _settings(self) -> dict[str, Any]:
         """What a checkpoint must have been made with, beside the arguments of ``train``."""
@@ -263,6 +282,16 @@ class StochasticGradientDescent:
 
 
 SGD = StochasticGradientDescent
+
+
+@contextmanager
+def _together(processes: Processes) -> Iterator[None]:
+    """While open, what ends this process ends the others, who would wait for it."""
+    try:
+        yield
+    except BaseException as error:
+        processes.leave(error)
+        raise
 
 
 def _with_bar(called: list[Callback], verbose: bool) -> list[Callback]:

@@ -11,8 +11,11 @@ from typing import Any
 from paysage import backends as be
 from paysage.capturable import is_capturable
 from paysage.fit.phases import Phases
+from paysage.fit.reduction import Reduction
 from paysage.models import BoltzmannMachine
+from paysage.models.centering import means_of_centered, move_offsets
 from paysage.optimizers import Optimizer
+from paysage.optimizers.base import check_gradient
 from paysage.threads import threads_for, undivided
 
 Tensor = Any
@@ -34,6 +37,11 @@ class Step:
     method : function
         Of a minibatch and the phases, which gives a gradient.
     optimizer : Optimizer
+
+    Attributes
+    ----------
+    pause : bool
+        Whether this process wishes to pause after a step.
     """
 
     def __init__(
@@ -43,6 +51,7 @@ class Step:
         self.phases = phases
         self.method = method
         self.optimizer = optimizer
+        self.pause = False
         self._centered = any(layer.center for layer in model.layers)
 
     def __call__(self, visible: Tensor) -> None:
@@ -50,12 +59,53 @@ class Step:
         self.optimizer.update(self.model, self.method(visible, self.phases))
         self._update_offsets()
 
+    @property
+    def paused(self) -> bool:
+        """Whether all processes pause now."""
+        return self.pause
+
+    def settle_pause(self, pause: bool) -> None:
+        """All processes have agreed to pause now, or to go on."""
+
     def start_anew(self) -> None:
         """The phases have got other chains, or other inverse temperatures."""
 
     def _update_offsets(self) -> None:
         if self._centered and self.phases.data is not None:
             self.model.update_offsets(self.phases.data)
+
+
+class SharedStep(Step):
+    """The same step in several processes, each of which learns from its share of the rows."""
+
+    def __init__(
+        self, model: BoltzmannMachine, phases: Phases, method: Callable, optimizer: Optimizer
+    ) -> None:
+        super().__init__(model, phases, method, optimizer)
+        self._add_up = Reduction(model, phases.processes)
+        self._paused = False
+
+    def __call__(self, visible: Tensor) -> None:
+        """Learn from the visible units (B, V) of a minibatch, the same one in all processes."""
+        gradient = self.method(visible, self.phases)
+        check_gradient(gradient)
+        means = {}
+        if self._centered and self.phases.data is not None:
+            means = means_of_centered(self.model, self.phases.data)
+        total, share = self._add_up, self.phases.share_of(int(be.shape(visible)[0]))
+        total(gradient, means, share, self.pause)
+        self.optimizer.update(self.model, total.gradient)
+        move_offsets(self.model, {i: total.means[i] for i in means})
+        self.settle_pause(total.pause)
+
+    @property
+    def paused(self) -> bool:
+        """Whether all processes pause now; a wish is heard of at the next step."""
+        return self._paused
+
+    def settle_pause(self, pause: bool) -> None:
+        """All processes have agreed to pause now, or to go on."""
+        self._paused = pause
 
 
 class CapturedStep(Step):
@@ -175,6 +225,8 @@ def make_step(
         Whether it may be captured.
     """
     parts = (model, phases, method, optimizer)
+    if phases.processes.size > 1:
+        return SharedStep(*parts)
     if not capture or not be.can_capture():
         return Step(*parts)
     obstacles = [part for part in parts_of(*parts) if not is_capturable(part)]

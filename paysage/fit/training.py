@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from paysage.errors import DivergenceError
 from paysage.fit.averaging import ParameterMean
 from paysage.fit.checkpoint import Checkpoint, Position
-from paysage.fit.checks import check_finite
+from paysage.fit.checks import check_finite, check_same_data
 from paysage.fit.memory import Memory, copied, generators, set_generators
 from paysage.fit.phases import Phases
 from paysage.fit.step import Step
@@ -70,7 +71,6 @@ class Training:
     metrics: OrderedDict[str, float | None] = field(default_factory=OrderedDict)
     seconds: float = 0.0
     _ended: bool = False
-    _paused: bool = False
     _start: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -95,22 +95,54 @@ class Training:
 
     def pause(self) -> None:
         """End after the present step, to be resumed there."""
-        self._paused = True
+        self._step.pause = True
 
     def run(self, stored: dict[str, Any] | None = None) -> None:
         """Begin, or go on from the tree of a checkpoint, until the end."""
-        if stored is None:
-            self._begin()
-        else:
-            self._go_on(stored)
+        self._lead(self._begin if stored is None else partial(self._go_on, stored))
+        check_same_data(self.batch, self._phases.processes)
         try:
             for callback in self.callbacks:
                 callback.begin(self)
-            while not (self._ended or self._paused) and self.epoch < self.num_epochs:
+            self._lead(self._settle_pause)
+            while not (self._ended or self._step.paused) and self.epoch < self.num_epochs:
                 self._one_epoch()
         finally:
             for callback in self.callbacks:
                 callback.end(self)
+
+    def _lead(self, work: Callable[[], None]) -> None:
+        """Do what one process does for all; the others take over where it is then."""
+        processes, error = self._phases.processes, None
+        if processes.first:
+            try:
+                work()
+            except DivergenceError as found:
+                error = found
+        if processes.size > 1:
+            told = processes.tell(self._whereabouts(error) if processes.first else None)
+            error = told.pop("error")
+            self._take_over(told)
+        if error is not None:
+            raise error
+
+    def _whereabouts(self, error: DivergenceError | None) -> dict[str, Any]:
+        """All that the other processes must know."""
+        return {
+            "error": error,
+            "place": self._place(),
+            "paused": self._step.paused,
+            "metrics": self.metrics,
+            "seconds": self.seconds,
+            "memory": self._memory.get(),
+        }
+
+    def _take_over(self, told: dict[str, Any]) -> None:
+        if not self._phases.processes.first:
+            self._memory.put(told["memory"], self._phases.processes.rank)
+            self._set_place(told["place"])
+            self.metrics, self.seconds = told["metrics"], told["seconds"]
+        self._step.settle_pause(told["paused"])
 
     def _begin(self) -> None:
         # a second training goes on counting: its files must not replace those of the first
@@ -124,14 +156,19 @@ class Training:
     def _go_on(self, stored: dict[str, Any]) -> None:
         """Put everything back to where it was."""
         self._memory.put(stored["memory"])
-        place = Position(**stored["position"])
-        self.epoch, self.minibatch, self.earlier = place.epoch, place.minibatch, place.earlier
-        self._ended, self._start = place.ended, stored["start"]
+        self._set_place(Position(**stored["position"]))
+        self._start = stored["start"]
         self._remind(stored["callbacks"])
         if self.monitor.memory:
             self.metrics = OrderedDict(self.monitor.memory[-1])
         if self._verbose:
             print(f"Going on after epoch {self.epoch}\n", flush=True)
+
+    def _place(self) -> Position:
+        return Position(self.epoch, self.minibatch, self.earlier, self._ended)
+
+    def _set_place(self, place: Position) -> None:
+        self.epoch, self.minibatch, self.earlier, self._ended = place
 
     def _remind(self, kept: list[Any]) -> None:
         """Give callbacks what those of their name, in this order, kept."""
@@ -147,14 +184,26 @@ class Training:
         if self.minibatch == 0:
             self._remember_start()
             self._begin_epoch()
-        began = time.perf_counter()
+        began, diverged = time.perf_counter(), None
         try:
             # infinities are looked for below, once, and named: no warning at every operation
             with np.errstate(all="ignore"):
                 self._learn()
-                if self._paused:
-                    self._write()
-                    return
+        except DivergenceError as error:
+            if self._phases.processes.size > 1:  # the others do not know
+                raise
+            diverged = error
+        self._lead(partial(self._end_epoch, began, diverged))
+
+    def _end_epoch(self, began: float, diverged: DivergenceError | None) -> None:
+        """What follows when all minibatches were learned from, or those before a pause."""
+        try:
+            if diverged is not None:
+                raise diverged
+            if self._step.paused:
+                self._write()
+                return
+            with np.errstate(all="ignore"):
                 check_finite(self.model)
                 self.seconds = time.perf_counter() - began
                 self._measure()
@@ -193,8 +242,10 @@ class Training:
             self.minibatch += 1
             for callback in self.callbacks:
                 callback.after_batch(self)
-            if self._paused:
-                return
+            if self._step.paused:
+                break
+        if self._phases.processes.size > 1:
+            self._phases.gather()
 
     def _measure(self) -> None:
         moved = _distance(self._start["values"], self.model.get_values())
@@ -225,19 +276,23 @@ class Training:
             callback.after_epoch(self)
         if self._ended:
             self._mean.write()
+        self._settle_pause()
         file = self._checkpoint
-        last = self._ended or self._paused or self.epoch == self.num_epochs
+        last = self._ended or self._step.paused or self.epoch == self.num_epochs
         if file is not None and (last or file.is_due(self.epoch)):
             self._write()
 
+    def _settle_pause(self) -> None:
+        """A wish of this process to pause is one of all."""
+        self._step.settle_pause(self._step.pause)
+
     def _write(self) -> None:
         if self._checkpoint is not None:
-            place = Position(self.epoch, self.minibatch, self.earlier, self._ended)
             start = self._start if self.minibatch else {}
             kept = [[type(c).__name__, c.get_memory()] for c in self.callbacks]
             kept = [entry for entry in kept if entry[1] is not None]
             self._checkpoint.write(
-                place, {"memory": self._memory.get(), "callbacks": kept, "start": start}
+                self._place(), {"memory": self._memory.get(), "callbacks": kept, "start": start}
             )
 
     def _show(self, heading: str) -> None:

@@ -19,11 +19,25 @@ Tensor = Any
 
 def update_offsets(model: BoltzmannMachine, state: State) -> None:
     """See ``BoltzmannMachine.update_offsets``."""
-    for i, layer in enumerate(model.layers):
-        if layer.center and all(other.can_absorb() for other, _ in _inputs(model, i)):
-            step = layer.offset_rate * (be.mean(state[i], axis=0) - layer.offset)
-            _absorb(model, i, step)
-            layer.offset += step
+    move_offsets(model, means_of_centered(model, state))
+
+
+def means_of_centered(model: BoltzmannMachine, state: State) -> dict[int, Tensor]:
+    """Means over the rows (n,) of those layers whose offsets move, by number."""
+    return {
+        i: be.mean(state[i], axis=0)
+        for i, layer in enumerate(model.layers)
+        if layer.center and all(other.can_absorb() for other, _ in _inputs(model, i))
+    }
+
+
+def move_offsets(model: BoltzmannMachine, means: dict[int, Tensor]) -> None:
+    """Move offsets towards means of the units, by the rate of each layer."""
+    for i, mean in means.items():
+        layer = model.layers[i]
+        step = layer.offset_rate * (mean - layer.offset)
+        _absorb(model, i, step)
+        layer.offset += step
 
 
 def centered(model: BoltzmannMachine, state: State) -> BoltzmannMachine:

@@ -66,35 +66,39 @@ class GradientBuilder:
         self.result = ModelGradient.zeros(model)
         self._scratch = [be.zeros(c.weights.shape) for c in model.connections]
 
-    def compute(self, data: State, sample: State) -> ModelGradient:
+    def compute(self, data: State, sample: State, weight: float = 1.0) -> ModelGradient:
         """⟨∂E/∂θ⟩_data - ⟨∂E/∂θ⟩_sample plus penalties; the result is overwritten by the next call.
 
         Parameters
         ----------
         data, sample : State
             States of the positive and of the negative phase; their numbers of rows may differ.
+        weight : float
+            Of the mean over the sample.
         """
         self._zero_fixed()
-        side_by_side(*self._tasks(data, sample))
+        side_by_side(*self._tasks(data, sample, weight))
         for connection, part in zip(self.model.connections, self.result.weights, strict=True):
             connection.weights.add_penalty_gradients_(part)
         return self.result
 
-    def _tasks(self, data: State, sample: State) -> Iterator[Task]:
+    def _tasks(self, data: State, sample: State, weight: float) -> Iterator[Task]:
         """What can be computed at once: the weights, which take longest, in pieces and first."""
         for c, connection in enumerate(self.model.connections):
             if connection.weights.trainable():
                 ends = (connection.target_index, connection.domain_index)
                 layers = [self.model.layers[i] for i in ends]
                 seen = [self.model.layers[i].rescaled(s[i]) for s in (data, sample) for i in ends]
-                corrections = _centering(*layers, *seen)
+                corrections = _centering(layers, seen, weight)
+                if weight != 1.0:
+                    seen[2] = weight * seen[2]
                 if self._bfloat16:
                     seen[1], seen[3] = self._round(c, 0, seen[1]), self._round(c, 1, seen[3])
                 for part in self._parts(connection, len(data[0]) + len(sample[0])):
                     yield partial(self._weights, c, seen, corrections, part)
         for i, layer in enumerate(self.model.layers):
             if layer.trainable():
-                yield partial(self._layer, i, layer, data, sample)
+                yield partial(self._layer, i, layer, data, sample, weight)
 
     def _round(self, c: int, phase: int, units: Tensor) -> Any:
         """The units in bfloat16, in memory kept for this connection and phase."""
@@ -115,7 +119,7 @@ class GradientBuilder:
             for name in owner.fixed_params:
                 getattr(part, name)[:] = 0.0
 
-    def _layer(self, i: int, layer: Layer, data: State, sample: State) -> None:
+    def _layer(self, i: int, layer: Layer, data: State, sample: State, weight: float) -> None:
         gradient = self.result.layers[i]
         means = []
         for state in (data, sample):
@@ -124,7 +128,7 @@ class GradientBuilder:
         for name in layer.trainable():
             leaf = getattr(gradient, name)
             leaf[:] = getattr(means[0], name)
-            leaf -= getattr(means[1], name)
+            leaf -= weight * getattr(means[1], name)
         layer.add_penalty_gradients_(gradient)
 
     def _weights(
@@ -142,7 +146,7 @@ class GradientBuilder:
 
 
 def _centering(
-    target: Layer, domain: Layer, data_t: Tensor, data_d: Tensor, sample_t: Tensor, sample_d: Tensor
+    layers: list[Layer], seen: list[Tensor], weight: float
 ) -> list[tuple[Tensor, Tensor]]:
     """Outer products by which moments of centered layers differ from those of the units.
 
@@ -150,10 +154,11 @@ def _centering(
     Δ⟨(x - c)(y - d)ᵀ⟩ = Δ⟨x yᵀ⟩ - Δ⟨x⟩ dᵀ - c Δ⟨y⟩ᵀ. Zeros of x can be skipped on the right only.
     """
     found = []
+    (target, domain), (data_t, data_d, sample_t, sample_d) = layers, seen
     if domain.center:
-        gap = be.mean(sample_t, axis=0) - be.mean(data_t, axis=0)
+        gap = weight * be.mean(sample_t, axis=0) - be.mean(data_t, axis=0)
         found.append((gap, domain.rescaled(domain.offset)))
     if target.center:
-        gap = be.mean(sample_d, axis=0) - be.mean(data_d, axis=0)
+        gap = weight * be.mean(sample_d, axis=0) - be.mean(data_d, axis=0)
         found.append((target.rescaled(target.offset), gap))
     return found

@@ -47,6 +47,15 @@ def _positive(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_gradient(gradient: Any) -> None:
+    """Raise a ConfigError unless this is what a method of training gives."""
+    if not hasattr(gradient, "weights"):
+        raise ConfigError(
+            "a method of training gives a gradient, as model.gradient does, got "
+            f"{type(gradient).__name__}"
+        )
+
+
 def _clipped(grads: list[Tensor], max_norm: float) -> list[Tensor]:
     """The tensors, scaled so that the norm of all together is no greater."""
     # nothing here waits for the GPU: the step may be captured
@@ -185,11 +194,7 @@ class Optimizer(Capturable):
 
         What is remembered belongs to one model: another one starts anew.
         """
-        if not hasattr(gradient, "weights"):
-            raise ConfigError(
-                "a method of training gives a gradient, as model.gradient does, got "
-                f"{type(gradient).__name__}"
-            )
+        check_gradient(gradient)
         self.begin(model)
         self.move(model, gradient)
 

@@ -1,5 +1,6 @@
 """Random tensors of both backends: shapes, distributions, seeds and states."""
 
+import itertools
 import json
 
 import numpy as np
@@ -265,3 +266,68 @@ def test_gpu_has_the_same_distributions(on_gpu):
 def test_gpu_repeats_itself(on_gpu):
     test_one_seed_gives_one_sequence()
     test_state_comes_back_through_json()
+
+
+# --- draws that belong to rows
+
+
+def rows_drawn(x, phi, beta):
+    """What rows draw, a list of tensors (B, ...)."""
+    n = be.shape(x)[1]
+    beta = be.copy_tensor(beta)
+    return [
+        be.rand_like(x),
+        be.beta_process_step_(beta, 0.5, 0.5),
+        be.bernoulli_sample(x, be.zeros(n), beta),
+        be.rand(be.shape(beta)),
+        be.gaussian_sample(x, be.zeros(n), be.ones(n)),
+        be.randn_like(x),
+        be.onehot_sample(x, be.zeros(n), beta),
+        be.rand_bernoulli(x),
+        be.rand_softmax(phi),
+        be.rand_softmax_units(phi),
+        be.beta_process_step_(beta, 0.9, 1.0),
+    ]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("ends", [(0, 4, 9), (0, 1, 3, 9)])
+def test_some_rows_draw_what_they_draw_among_all(before, ends):
+    rng = np.random.default_rng(4)
+    shapes = ((9, 5), (9, 3), (9, 1))
+    given = [be.float_tensor(rng.uniform(0.2, 1, shape)) for shape in shapes]
+    state = be.get_random_state()
+
+    def drawn(part):
+        be.set_random_state(state)
+        be.rand(before)  # an odd number leaves half of a word
+        with be.draws_of_rows(part.start, part.stop - part.start, 9):
+            found = rows_drawn(*(x[part] for x in given))
+        return [arr(x) for x in found], be.get_random_state()
+
+    be.rand(before)
+    whole, after = [arr(x) for x in rows_drawn(*given)], be.get_random_state()
+    parts = [drawn(slice(*pair)) for pair in itertools.pairwise(ends)]
+    for k, wanted in enumerate(whole):
+        assert np.array_equal(np.concatenate([found[k] for found, _ in parts]), wanted)
+    assert all(state == after for _, state in parts)
+
+
+def test_integers_of_some_rows_and_what_is_split_from_them_are_theirs():
+    state, found = be.get_random_state(), []
+    for first in (0, 4):
+        be.set_random_state(state)
+        with be.draws_of_rows(first, 4, 8):
+            integers = be.rand_int(0, 10**6, (4,))
+            with be.separate_draws(1)[0]:
+                found.append(np.concatenate([arr(integers), arr(be.rand((4,)))]))
+    assert not np.isin(*found).any()
+
+
+@pytest.mark.backend_free
+def test_a_gpu_has_no_numbers_of_rows(gpu_path):
+    be.set_seed(3)
+    whole = arr(be.rand((4, 2)))
+    be.set_seed(3)
+    with be.draws_of_rows(2, 2, 4):
+        assert np.array_equal(arr(be.rand((2, 2))), whole[:2])

@@ -84,7 +84,7 @@ def gamma_step(stream: Stream, beta: np.ndarray, momentum: float, std: float) ->
         return stream.generator.gamma(1 / std**2 + z, c).astype(beta.dtype)
     from paysage.backends.cpu import kernels
 
-    key, counter = stream.take(2 * (beta.size + 1))  # two elements a word
+    key, counter = stream.take(2 * beta.size, spare=2)  # two elements a word
     first = (int(counter) + 1) // 2
     new = beta.astype(np.float32)
     kernels.beta_step(key, np.uint64(first), new.reshape(-1), momentum, c, degrees)

@@ -68,12 +68,23 @@ class Stream:
         self._main = _Source(for_counter.generate_state(1, np.uint64)[0])
         self._main.generator = np.random.Generator(np.random.SFC64(for_generator))
 
-    def take(self, size: int) -> tuple[np.uint64, np.uint64]:
-        """Reserve the next `size` numbers; gives the key and the number of the first one."""
+    def take(self, size: int, spare: int = 0) -> tuple[np.uint64, np.uint64]:
+        """Reserve the next `size` numbers; gives the key and the number of the first one.
+
+        `spare` numbers more are left unused, for who begins at a multiple of something.
+        """
         source = self._source
-        first = np.uint64(source.counter)
-        source.counter = (source.counter + size) % _LENGTH
-        return source.key, first
+        return source.key, np.uint64(source.reserve(size, spare))
+
+    @contextmanager
+    def rows(self, first: int, count: int, total: int) -> Iterator[None]:
+        """While open, in this thread, `count` rows draw what is theirs where all `total` draw.
+
+        Numbers are drawn row by row: of what all rows draw, each has a part of the same size. What
+        comes from the generator comes from one that these rows have for themselves.
+        """
+        with self._drawing_from(_Rows(self._source, first, count, total)):
+            yield
 
     def parts(self, number: int) -> list[AbstractContextManager[None]]:
         """Context managers, one a task: what is drawn inside comes from a stream of its own.
@@ -82,8 +93,8 @@ class Stream:
         thread or the time at which the task runs.
         """
         source = self._source
-        base = _mixed(int(source.key) ^ _SPLIT, source.counter)
-        source.counter = (source.counter + 2) % _LENGTH  # the next split has another base
+        # two, so that the next split has another base
+        base = _mixed(int(source.key) ^ _SPLIT, source.reserve(2, 0))
         return [self._drawing_from(_Source(np.uint64(_mixed(base, i)))) for i in range(number)]
 
     @contextmanager
@@ -154,6 +165,30 @@ class _Source:
     def generator(self) -> np.random.Generator:
         # made where it is needed: tens of microseconds, and most tasks draw by counter only
         return np.random.Generator(np.random.SFC64(int(self.key)))
+
+    def reserve(self, size: int, spare: int) -> int:
+        """Go on by so many numbers; gives that of the first one."""
+        first = self.counter
+        self.counter = (self.counter + size + spare) % _LENGTH
+        return first
+
+
+class _Rows(_Source):
+    """The numbers of some rows among those that a source has for all of them."""
+
+    def __init__(self, whole: _Source, first: int, count: int, total: int) -> None:
+        super().__init__(whole.key)
+        self._whole = whole
+        self._first, self._count, self._total = first, max(1, count), total
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        key = _mixed(int(self.key) ^ _SPLIT, self._first)
+        return np.random.Generator(np.random.SFC64(key))
+
+    def reserve(self, size: int, spare: int) -> int:
+        each = -(-size // self._count)
+        return (self._whole.reserve(self._total * each, spare) + self._first * each) % _LENGTH
 
 
 def _mixed(key: int, number: int) -> int:

@@ -27,6 +27,10 @@ def separate_draws(number):
     return stream.parts(number)
 
 
+def draws_of_rows(first, count, total):
+    return stream.rows(first, count, total)
+
+
 def rand(shape):
     return stream.uniform(shape)
 

@@ -71,6 +71,10 @@ def separate_draws(number):
     return [nullcontext() for _ in range(number)]
 
 
+def draws_of_rows(first, count, total):
+    return nullcontext() if device.gpu_chosen() else stream.rows(first, count, total)
+
+
 def rand(shape):
     return _uniform(shape, device.current())
 

@@ -23,6 +23,8 @@ class Callback:
     decides: ClassVar[bool] = False
     #: whether ``diverged`` may ask to begin an epoch again
     goes_back: ClassVar[bool] = False
+    #: whether each of several processes has it, not the first one alone
+    everywhere: ClassVar[bool] = False
 
     def check(self, monitor: ProgressMonitor) -> None:
         """Raise, before any work, what would go wrong later."""

@@ -27,6 +27,8 @@ class PauseOnInterrupt(Callback):
         Whether the training ended so.
     """
 
+    everywhere = True
+
     def __init__(self) -> None:
         self.interrupted = False
         self._before: Any = None

@@ -1,6 +1,7 @@
 """Train the four models of Notebook 17 on MNIST and hold the numbers against those it printed.
 
     python benchmarks/notebook17.py [--backend pytorch] [--seeds 137 1 2 3] [--json result.json]
+    torchrun --nproc-per-node=2 benchmarks/notebook17.py --models rbm
 
 The models are trained as the notebook trains them, in its order, and the numbers are read from
 what training prints, as those of the notebook were. The notebook is one run; the bands are held
@@ -76,7 +77,9 @@ def build(name: str, num_visible: int) -> BoltzmannMachine:
     return model
 
 
-def train(name: str, data: Any, epochs: int, lr_period: str) -> BoltzmannMachine:
+def train(
+    name: str, data: Any, epochs: int, lr_period: str, processes: fit.Processes
+) -> BoltzmannMachine:
     """Train one of the four models; a deep one layer by layer and then as a whole."""
     model = build(name, data.ncols)
     model.initialize(data, method="glorot_normal")
@@ -89,10 +92,11 @@ def train(name: str, data: Any, epochs: int, lr_period: str) -> BoltzmannMachine
             mcsteps=1,
             init_method="glorot_normal",
             lr_period=lr_period,
+            processes=processes,
         )
     trainer = fit.SGD(model, data)
     opt = adam(1e-3 if name == "dbm" else 1e-2)
-    trainer.train(opt, epochs, method=fit.pcd, mcsteps=1, lr_period=lr_period)
+    trainer.train(opt, epochs, method=fit.pcd, mcsteps=1, lr_period=lr_period, processes=processes)
     return model
 
 
@@ -107,11 +111,13 @@ class Echo(io.StringIO):
         return super().write(text)
 
 
-def measured(name: str, data: Any, epochs: int, lr_period: str) -> list[dict[str, Any]]:
+def measured(
+    name: str, data: Any, epochs: int, lr_period: str, processes: fit.Processes
+) -> list[dict[str, Any]]:
     """Train a model; one row an epoch (0 is before training) of each machine that is trained."""
     echo = Echo()
     with contextlib.redirect_stdout(echo):
-        train(name, data, epochs, lr_period)
+        train(name, data, epochs, lr_period, processes)
     names = ["dbm_layer1", "dbm_layer2", "dbm"] if name == "dbm" else [name]
     return read_lines(echo.getvalue(), names)
 
@@ -170,13 +176,15 @@ def read_reference(path: Path) -> list[dict[str, Any]]:
     return table.read_csv(path)
 
 
-def run(seed: int, data: Any, options: argparse.Namespace) -> list[dict[str, Any]]:
+def run(
+    seed: int, data: Any, options: argparse.Namespace, processes: fit.Processes
+) -> list[dict[str, Any]]:
     """All models from one seed, as the notebook has it at its top."""
     be.set_seed(seed)
     return [
         row
         for name in options.models
-        for row in measured(name, data, options.epochs, options.lr_period)
+        for row in measured(name, data, options.epochs, options.lr_period, processes)
     ]
 
 
@@ -185,11 +193,21 @@ def main() -> None:
     path, reference = find_data(options.data), read_reference(options.reference)
     if options.backend or options.processor:
         be.set_backend(options.backend, options.processor)
-    data = load(path)
-    runs = [run(seed, data, options) for seed in options.seeds]
+    with fit.Processes() as processes:
+        data = load(path)
+        runs = [run(seed, data, options, processes) for seed in options.seeds]
+    if processes.first:
+        report(runs, reference, options, processes.size)
+
+
+def report(
+    runs: list[Any], reference: list[Any], options: argparse.Namespace, processes: int
+) -> None:
+    """Print the tables; exits with 1 where a band does not hold."""
     rows = table.mean_rows(runs)
     chosen = be.get_backend()
     machine = f"{chosen.backend} on the {chosen.processor}, {platform.platform()}"
+    machine += f", {processes} processes" if processes > 1 else ""
     if options.json:
         options.json.write_text(
             json.dumps({"machine": machine, "seeds": options.seeds, "runs": runs}, indent=1)

@@ -84,6 +84,16 @@ def run(case, processes=None):
     return train(trainer, given.pop("optimizer", "plain"), processes=processes, **given)
 
 
+def pretrained(processes=None):
+    """A stack of machines, each learning from what the one below makes of the rows."""
+    trainer = make("BBB", (8, 6, 5))
+    pretrainer = fit.LayerwisePretrain(trainer.model, trainer.batch)
+    rule = rule_named("adam")
+    pretrainer.train(rule, 2, verbose=False, lr_period="epoch", processes=processes)
+    measured = [metrics for monitor in pretrainer.monitors for metrics in monitor.memory]
+    return {"memory": trainer.model.get_values(), "monitor": measured}
+
+
 def stored(path, epochs, processes=None, callbacks=(), **options):
     """A training with a checkpoint, begun or gone on with."""
     options = {"checkpoint": path, "resume": True, "callbacks": callbacks, **options}
@@ -237,6 +247,7 @@ def main():
             (folder / backend).mkdir(exist_ok=True)
             found[backend]["checkpoints"] = checkpoints(folder / backend, processes)
             found[backend]["halved"] = halved(processes)
+            found[backend]["pretrained"] = pretrained(processes)
     be.set_backend("python", "cpu")
     found["failures"] = {}
     for case in FAILURES:

@@ -17,6 +17,7 @@ from paysage.fit.checks import (
     check_tools,
 )
 from paysage.fit.methods import pcd
+from paysage.fit.processes import Processes
 from paysage.fit.sgd import StochasticGradientDescent
 from paysage.models import BoltzmannMachine, Connection
 from paysage.models.initialize import initializer
@@ -76,6 +77,7 @@ class LayerwisePretrain:
         lr_period: str | None = None,
         capture: bool = True,
         precision: str = "float32",
+        processes: Processes | None = None,
     ) -> None:
         """Train each machine for ``num_epochs``, from the bottom up, and assemble them.
 
@@ -95,7 +97,7 @@ class LayerwisePretrain:
         check_data(self.model, self.batch)
         self.monitors, self.machines = [], []
         for k in range(len(self.model.connections)):
-            if verbose:
+            if verbose and (processes is None or processes.first):
                 print(f"training model {k}\n")
             machine = self._machine(k)
             with _seen_through(self.batch, list(self.machines)):
@@ -114,6 +116,7 @@ class LayerwisePretrain:
                     lr_period="epoch" if each_epoch else "training",
                     capture=capture,
                     precision=precision,
+                    processes=processes,
                 )
         self._assemble(self.machines)
 

@@ -110,6 +110,13 @@ def test_draws_of_a_generator_are_others_but_of_the_same_process(ends, backend):
     assert TOLERANCE < difference < 0.1
 
 
+def test_a_stack_of_machines(ends, backend):
+    alone, found = together.pretrained(), [end[backend]["pretrained"] for end in ends]
+    assert same(*found)
+    assert 0 < farthest(alone["memory"], found[0]["memory"]) < TOLERANCE
+    assert len(found[0]["monitor"]) == 4
+
+
 # --- checkpoints
 
 

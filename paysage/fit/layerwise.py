@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
+from paysage.files import check_writable
+from paysage.fit.callbacks import Callback
 from paysage.fit.checks import (
     check_data,
     check_lr_period,
@@ -50,6 +53,8 @@ class LayerwisePretrain:
         an error in a machine further up, is here.
     monitors : list of ProgressMonitor
         One a machine.
+    paused : bool
+        Whether the last training ended by a pause, so that nothing was assembled yet.
     """
 
     def __init__(self, model: BoltzmannMachine, batch: Any) -> None:
@@ -63,6 +68,7 @@ class LayerwisePretrain:
         self.batch = batch
         self.machines: list[BoltzmannMachine] = []
         self.monitors: list[Any] = []
+        self.paused = False
 
     def train(
         self,
@@ -77,13 +83,20 @@ class LayerwisePretrain:
         lr_period: str | None = None,
         capture: bool = True,
         precision: str = "float32",
+        checkpoint: str | Path | None = None,
+        every: int = 1,
+        resume: bool = False,
+        callbacks: Iterable[Callback] | Callable[[int], Iterable[Callback]] = (),
         processes: Processes | None = None,
     ) -> None:
         """Train each machine for ``num_epochs``, from the bottom up, and assemble them.
 
         Parameters and errors as in ``StochasticGradientDescent.train``. Each machine is trained by
         a fresh copy of the optimizer, so the decay of the learning rate starts anew; each is
-        initialized by ``init_method``.
+        initialized by ``init_method``. Each has a checkpoint of its own, 'run.h5' being
+        'run_0.h5', 'run_1.h5' and so on; a pretraining that begins anew removes those of a former
+        one. ``callbacks`` are told of the training of each machine, one after the other; or they
+        are a function that gives those of machine k, which logs need, as they are files.
         """
         chains = 1 if negative_phase_batch_size is None else negative_phase_batch_size
         check_whole("num_epochs", num_epochs)
@@ -95,7 +108,9 @@ class LayerwisePretrain:
         AutoregressiveGammaSampler(beta_std=beta_std)
         initializer(init_method)
         check_data(self.model, self.batch)
-        self.monitors, self.machines = [], []
+        called = _each_time(callbacks)
+        files = self._files(checkpoint, resume, processes)
+        self.monitors, self.machines, self.paused = [], [], False
         for k in range(len(self.model.connections)):
             if verbose and (processes is None or processes.first):
                 print(f"training model {k}\n")
@@ -116,9 +131,35 @@ class LayerwisePretrain:
                     lr_period="epoch" if each_epoch else "training",
                     capture=capture,
                     precision=precision,
+                    checkpoint=files[k],
+                    every=every,
+                    resume=resume,
+                    callbacks=called(k),
                     processes=processes,
                 )
+            if trainer.paused:
+                self.paused = True
+                return
         self._assemble(self.machines)
+
+    def _files(
+        self, checkpoint: str | Path | None, resume: bool, processes: Processes | None
+    ) -> list[Path | None]:
+        """The checkpoint of each machine; without those of a training that begins anew."""
+        number = len(self.model.connections)
+        if checkpoint is None:
+            if resume:
+                raise ConfigError("resume=True needs the file of a checkpoint: checkpoint='run.h5'")
+            return [None] * number
+        check_writable(checkpoint)
+        whole = Path(checkpoint)
+        files = [whole.with_name(f"{whole.stem}_{k}{whole.suffix}") for k in range(number)]
+        for file in files:
+            check_writable(file)
+        if (processes is None or processes.first) and not (resume and files[0].exists()):
+            for file in files[1:]:
+                file.unlink(missing_ok=True)
+        return [*files]
 
     def _machine(self, k: int) -> BoltzmannMachine:
         """The restricted machine of layers k and k+1, with their options and present values."""
@@ -164,6 +205,14 @@ class LayerwisePretrain:
             layer.set_params(mean)
             layer.offset[:] = sum(t.offset for t in twins) / len(twins)
         self.model.enforce_constraints()
+
+
+def _each_time(callbacks: Any) -> Callable[[int], Any]:
+    """The callbacks of machine k, given a function of k or a list for all."""
+    if callable(callbacks) and not isinstance(callbacks, type):
+        return callbacks
+    same = list(callbacks) if isinstance(callbacks, Iterable) else callbacks
+    return lambda k: same
 
 
 def _places(stack: list[BoltzmannMachine], i: int) -> list[tuple[BoltzmannMachine, int]]:

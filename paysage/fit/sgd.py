@@ -58,6 +58,8 @@ class StochasticGradientDescent:
     ----------
     monitor : ProgressMonitor
         Metrics are appended to its ``generator_metrics`` and read in its ``memory``.
+    paused : bool
+        Whether the last training ended by a pause, to be resumed.
     """
 
     def __init__(self, model: BoltzmannMachine, batch: Any, fantasy_steps: int = 10) -> None:
@@ -67,6 +69,7 @@ class StochasticGradientDescent:
         self.batch = batch
         self.fantasy_steps = fantasy_steps
         self.monitor = ProgressMonitor()
+        self.paused = False
 
     def train(
         self,
@@ -234,6 +237,7 @@ class StochasticGradientDescent:
         )
         with room_for_steps(self.model, max(chains, self.batch.batch_size)), _together(processes):
             training.run(stored)
+        self.paused = training.paused
 
     def _num_chains(self, wanted: int | None, sampler: Chains | None, method: Callable) -> int:
         """Chains of the negative phase, after a look at what was asked for."""

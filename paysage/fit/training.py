@@ -89,6 +89,11 @@ class Training:
         """Whether something is behind."""
         return self.epoch > 0 or self.minibatch > 0
 
+    @property
+    def paused(self) -> bool:
+        """Whether it ends here, to be resumed."""
+        return self._step.paused
+
     def stop(self) -> None:
         """End after the present epoch, for good: what is resumed stays where it is."""
         self._ended = True
@@ -105,7 +110,7 @@ class Training:
             for callback in self.callbacks:
                 callback.begin(self)
             self._lead(self._settle_pause)
-            while not (self._ended or self._step.paused) and self.epoch < self.num_epochs:
+            while not (self._ended or self.paused) and self.epoch < self.num_epochs:
                 self._one_epoch()
         finally:
             for callback in self.callbacks:
@@ -131,7 +136,7 @@ class Training:
         return {
             "error": error,
             "place": self._place(),
-            "paused": self._step.paused,
+            "paused": self.paused,
             "metrics": self.metrics,
             "seconds": self.seconds,
             "memory": self._memory.get(),
@@ -200,7 +205,7 @@ class Training:
         try:
             if diverged is not None:
                 raise diverged
-            if self._step.paused:
+            if self.paused:
                 self._write()
                 return
             with np.errstate(all="ignore"):
@@ -242,7 +247,7 @@ class Training:
             self.minibatch += 1
             for callback in self.callbacks:
                 callback.after_batch(self)
-            if self._step.paused:
+            if self.paused:
                 break
         if self._phases.processes.size > 1:
             self._phases.gather()
@@ -278,7 +283,7 @@ class Training:
             self._mean.write()
         self._settle_pause()
         file = self._checkpoint
-        last = self._ended or self._step.paused or self.epoch == self.num_epochs
+        last = self._ended or self.paused or self.epoch == self.num_epochs
         if file is not None and (last or file.is_due(self.epoch)):
             self._write()
 

@@ -6,12 +6,21 @@ from functools import partial
 import numpy as np
 import pytest
 from machines import array, build, twin
+from test_resume import same
 
 from paysage import backends as be
 from paysage import constraints, fit, optimizers, schedules
 from paysage.batch import in_memory_batch
-from paysage.errors import ConfigError, DataError, DivergenceError, PaysageError, ShapeError
+from paysage.errors import (
+    ConfigError,
+    DataError,
+    DivergenceError,
+    PaysageError,
+    ShapeError,
+    StorageError,
+)
 from paysage.fit import layerwise
+from paysage.fit.callbacks import Callback, CSVLog
 from paysage.models import State
 from paysage.preprocess import Transformation
 
@@ -345,3 +354,105 @@ def test_an_inner_layer_of_categories_hands_up_its_means():
     assert not model.layers[1].takes_means
     state = State.from_visible(data_batch()[0], trainer.machines[0])
     np.testing.assert_allclose(array(state[1]).sum(axis=1), 1, atol=1e-6)
+
+
+# --- checkpoints and callbacks
+
+STEPS = 8  # of an epoch
+
+
+class Stopped(BaseException):
+    """Ends a training as nothing in it does."""
+
+
+class At(Callback):
+    """Does something after a number of steps."""
+
+    def __init__(self, steps, what):
+        self.left, self.what = steps, what
+
+    def after_batch(self, training):
+        self.left -= 1
+        if self.left == 0:
+            self.what(training)
+
+
+def stop(training):
+    raise Stopped
+
+
+def rested(path, callbacks=(), resume=True, epochs=3):
+    """A pretraining of three machines with checkpoints."""
+    be.set_seed(11)
+    model = stack(4)
+    trainer = fit.LayerwisePretrain(model, data_batch()[1])
+    trainer.train(
+        optimizers.ADAM(schedules.PowerLawDecay(0.05, 0.1)),
+        epochs,
+        verbose=False,
+        lr_period="epoch",
+        checkpoint=path,
+        resume=resume,
+        callbacks=callbacks,
+    )
+    return trainer
+
+
+def end_of(trainer):
+    measured = [m.memory for m in trainer.monitors]
+    return [trainer.model.get_values(), measured, be.get_random_state()]
+
+
+@pytest.mark.parametrize("steps", [STEPS + 3, 3 * STEPS + 1, 4 * STEPS + 2, 8 * STEPS])
+def test_a_pretraining_goes_on_to_the_same_bits(tmp_path, steps):
+    whole = end_of(rested(tmp_path / "whole.h5"))
+    with pytest.raises(Stopped):
+        rested(tmp_path / "run.h5", [At(steps, stop)])
+    again = rested(tmp_path / "run.h5")
+    assert same(end_of(again), whole)
+    assert sorted(p.name for p in tmp_path.glob("run*")) == [f"run_{k}.h5" for k in range(3)]
+    # one that has ended stays as it is
+    assert same(end_of(rested(tmp_path / "run.h5", [At(1, stop)])), whole)
+
+
+def test_a_pause_assembles_nothing_and_goes_on(tmp_path):
+    whole = end_of(rested(tmp_path / "whole.h5"))
+    paused = rested(tmp_path / "run.h5", [At(4 * STEPS + 2, lambda training: training.pause())])
+    assert paused.paused and len(paused.machines) == 2
+    assert same(paused.model.get_values(), stack(4).get_values())
+    again = rested(tmp_path / "run.h5")
+    assert same(end_of(again), whole) and not again.paused
+
+
+def test_a_pretraining_that_begins_anew_leaves_no_files_of_the_one_before(tmp_path):
+    rested(tmp_path / "run.h5")
+    first = (tmp_path / "run_0.h5").read_bytes()
+    with pytest.raises(Stopped):
+        rested(tmp_path / "run.h5", [At(1, stop)], resume=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["run_0.h5"]
+    assert (tmp_path / "run_0.h5").read_bytes() == first
+
+
+def test_callbacks_are_for_all_machines_or_for_each(tmp_path):
+    counting = At(10**6, stop)
+    pretrain(stack(3), data_batch()[1], callbacks=iter([counting]))
+    assert 10**6 - counting.left == 2 * 2 * STEPS
+    pretrain(stack(3), data_batch()[1], callbacks=lambda k: [CSVLog(tmp_path / f"machine{k}.csv")])
+    for k in range(2):
+        assert len((tmp_path / f"machine{k}.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    "options, error, match",
+    [
+        ({"resume": True}, ConfigError, "resume=True needs the file"),
+        ({"checkpoint": "absent/run.h5"}, StorageError, "there is no folder"),
+        ({"callbacks": At}, ConfigError, "takes a list of fit.callbacks"),
+    ],
+)
+def test_what_pretraining_cannot_do_is_refused_before_any_work(options, error, match):
+    model = stack(3)
+    before = model.get_values()
+    with pytest.raises(error, match=match):
+        pretrain(model, data_batch()[1], **options)
+    assert same(model.get_values(), before)

@@ -13,14 +13,8 @@ from paysage.fit.mean_field import MeanField
 from paysage.fit.processes import Processes
 from paysage.models import BoltzmannMachine, ModelGradient, State
 from paysage.models.blocks import rows_of, run_apart
-from paysage.models.copies import (
-    STEPS_WORTH_COPIES,
-    bfloat16_copies,
-    copy_weights,
-    transposed_copies,
-)
+from paysage.models.copies import STEPS_WORTH_COPIES, WeightCopies
 from paysage.models.gradient import GradientBuilder
-from paysage.models.graph import Copies
 from paysage.models.sweep import Sweeps, update_hook
 from paysage.samplers import AutoregressiveGammaSampler, Chains, SequentialMC
 
@@ -103,7 +97,7 @@ class Phases:
             self._betas = self.negative.beta_sampler
         self._bfloat16 = precision == "bf16"
         self._builder = GradientBuilder(model, self._bfloat16)
-        self._copies = self._room_for_copies()
+        self._copies = WeightCopies(model.layers, model.connections, self._kind_of_copies())
         self._own_sweeps: dict[tuple[int, int], Sweeps] = {}
         self._positive: dict[int, State] = {}
         self._last_mean: dict[int, Tensor] = {}
@@ -253,20 +247,19 @@ class Phases:
         """The sweeps of block k of a phase, with memory of their own."""
         if (phase, k) not in self._own_sweeps:
             self._own_sweeps[phase, k] = Sweeps(
-                self.model.layers, self.model.connections, self._copies
+                self.model.layers, self.model.connections, self._copies.copies
             )
         return self._own_sweeps[phase, k]
 
-    def _room_for_copies(self) -> list[Copies]:
-        """Memory for weights in bfloat16; or for transposed ones, where sweeps repay them."""
+    def _kind_of_copies(self) -> str:
+        """Weights in bfloat16; or transposed ones, where sweeps repay them; or none."""
         if self._bfloat16:
-            return bfloat16_copies(self.model.connections)
-        if self.mcsteps < STEPS_WORTH_COPIES or be.get_backend().processor == "gpu":
-            return []
-        return transposed_copies(self.model.connections)
+            return "bfloat16"
+        few = self.mcsteps < STEPS_WORTH_COPIES
+        return "none" if few or be.get_backend().processor == "gpu" else "transposed"
 
     def _run(self, tasks: Sequence[Task]) -> None:
-        copy_weights(self.model.connections, self._copies)
+        self._copies.update()
         run_apart(tasks)
 
     def _positive_tasks(self, visible: Tensor) -> tuple[State, list[Task]]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from paysage import backends as be
 from paysage.layers import Layer
-from paysage.models.copies import STEPS_WORTH_COPIES, copy_weights, transposed_copies
-from paysage.models.graph import Connection, Copies
+from paysage.models.copies import STEPS_WORTH_COPIES, WeightCopies
+from paysage.models.graph import Connection
 from paysage.models.state import State
 from paysage.models.sweep import Sweeps
 from paysage.threads import pieces, side_by_side
@@ -29,7 +29,7 @@ class Blocks:
 
     def __init__(self, layers: Sequence[Layer], connections: Sequence[Connection]) -> None:
         self._layers, self._connections = layers, connections
-        self._copies: list[Copies] = []
+        self._copies: WeightCopies | None = None
         self._sweeps: dict[tuple[int, bool], Sweeps] = {}
 
     def parts(self, rows: int) -> list[slice]:
@@ -42,8 +42,9 @@ class Blocks:
         """Sweep each block ``steps`` times, changing the state; see ``Sweeps.run``."""
         copied = steps >= STEPS_WORTH_COPIES
         if copied:
-            self._copies = self._copies or transposed_copies(self._connections)
-            copy_weights(self._connections, self._copies)
+            if self._copies is None:
+                self._copies = WeightCopies(self._layers, self._connections, "transposed")
+            self._copies.update()
         run_apart(
             [
                 partial(
@@ -60,7 +61,7 @@ class Blocks:
 
     def _sweeps_of(self, k: int, copied: bool) -> Sweeps:
         if (k, copied) not in self._sweeps:
-            copies = self._copies if copied else ()
+            copies = self._copies.copies if copied and self._copies is not None else ()
             self._sweeps[k, copied] = Sweeps(self._layers, self._connections, copies)
         return self._sweeps[k, copied]
 

@@ -51,12 +51,16 @@ class Connection:
 
 
 class Copies(NamedTuple):
-    """Copies of the weights of a connection that fields are made by; None for the weights."""
+    """What fields are made by in the place of the weights of a connection; None for the weights."""
 
     plain: Any = None
-    """of W, (V, H): in another precision"""
+    """copy of W, (V, H): in another precision"""
     transposed: Any = None
-    """of Wᵀ, (H, V): also since memory of its own is faster than a view"""
+    """copy of Wᵀ, (H, V): also since memory of its own is faster than a view"""
+    to_domain: Any = None
+    """what the domain receives from the running mean of a centered target, (1, H)"""
+    to_target: Any = None
+    """what the target receives from the running mean of a centered domain, (1, V)"""
 
 
 class Link(NamedTuple):
@@ -68,6 +72,8 @@ class Link(NamedTuple):
     """True where the neighbour is the domain, so that the input is r(neighbour) Wᵀ"""
     copy: Any = None
     """what to multiply by in the place of W, or Wᵀ: a copy that whoever made it keeps up to date"""
+    from_offset: Any = None
+    """what the layer receives from the neighbour's running mean, kept up to date in the same way"""
 
     @property
     def gain(self) -> float:
@@ -183,10 +189,10 @@ def links_of(
     num_layers : int
     connections : sequence of Connection
     copies : sequence of Copies, optional
-        Of the weights of each connection; see ``Link.copy``.
+        Of the weights of each connection; see ``Link``.
     """
     links: list[list[Link]] = [[] for _ in range(num_layers)]
     for c, some in zip(connections, copies or [Copies()] * len(connections), strict=True):
-        links[c.target_index].append(Link(c.domain_index, c, True, some.transposed))
-        links[c.domain_index].append(Link(c.target_index, c, False, some.plain))
+        links[c.target_index].append(Link(c.domain_index, c, True, some.transposed, some.to_target))
+        links[c.domain_index].append(Link(c.target_index, c, False, some.plain, some.to_domain))
     return links

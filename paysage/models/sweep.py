@@ -28,6 +28,11 @@ UPDATES = {
 }
 
 
+def offset_input(neighbour: Layer, link: Link, out: Any = None) -> Tensor:
+    """What a layer receives through a link from the running mean of its neighbour, (1, n)."""
+    return link.input(be.unsqueeze(neighbour.rescaled(neighbour.offset), axis=0), out)
+
+
 def update_hook(name: str) -> str:
     """The layers' hook behind a named update; a ConfigError for an unknown name."""
     if name not in UPDATES:
@@ -46,7 +51,7 @@ class Sweeps:
     layers : sequence of Layer
     connections : sequence of Connection
     copies : sequence of Copies, optional
-        Of the weights of each connection, kept up to date by the caller.
+        Of the weights of each connection, kept up to date by the caller; see ``models.copies``.
     """
 
     def __init__(
@@ -82,7 +87,8 @@ class Sweeps:
             part = link.input(neighbour.rescaled(units), out=buffer)
             if neighbour.center:
                 # subtracted from the product, not from the units, whose zeros can then be skipped
-                part -= link.input(be.unsqueeze(neighbour.rescaled(neighbour.offset), axis=0))
+                known = link.from_offset
+                part -= offset_input(neighbour, link) if known is None else known
             if total is None:
                 total = part
             else:

@@ -11,7 +11,6 @@ from paysage import fit, optimizers
 from paysage.batch import in_memory_batch
 from paysage.errors import BackendError, ConfigError
 from paysage.fit import Phases
-from paysage.models.copies import copy_weights
 from paysage.models.gradient import GradientBuilder
 from paysage.testing import ExactMachine
 
@@ -59,7 +58,7 @@ def with_rounded_weights(model):
 def test_fields_are_those_of_the_rounded_weights(name):
     model = MACHINES[name]()
     phases, state = phases_of(model), random_state(model, 60)
-    copy_weights(model.connections, phases._copies)
+    phases._copies.update()
     sweeps, wanted = phases._sweeps(0, 0), with_rounded_weights(model).sweeps
     for i in range(len(state)):
         field, exact = array(sweeps.field(state, i)), array(wanted.field(state, i))

@@ -17,7 +17,7 @@ from paysage.models import BoltzmannMachine
 pytest.importorskip("sklearn", reason="scikit-learn, which has the digits, is not installed")
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "mnist" / "recipes"
-RECIPES = {path.stem for path in FOLDER.glob("*.py")} - {"recipe"}
+RECIPES = {path.stem for path in FOLDER.glob("*.py")} - {"recipe", "estimates"}
 MORE = {"rbm_clock": ["--goal=-90"], "rbm_exact": ["--flip"]}
 
 
@@ -30,7 +30,7 @@ def load(monkeypatch):
 
 def options_of(module, load, *arguments):
     parser = module.make_parser() if hasattr(module, "make_parser") else None
-    return (parser or load("recipe").make_parser("")).parse_args(["--quick", *arguments])
+    return (parser or load("estimates").make_parser("")).parse_args(["--quick", *arguments])
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -40,8 +40,7 @@ def test_a_recipe_prints_its_line_and_saves_its_model(load, name, tmp_path, caps
     found = module.run(options_of(module, load, out, "--seed=5", *MORE.get(name, ())))
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"| {name}") and "| seed 5 |" in line and "trained in" in line
-    numbers = found.values() if isinstance(found, dict) else found
-    assert all(map(math.isfinite, numbers))
+    assert all(map(math.isfinite, found))
     for path in (tmp_path / "new").iterdir():
         assert re.fullmatch(r".*-5\.h5", path.name)
         assert BoltzmannMachine.from_saved(path).layers[0].num_units == 64
@@ -60,6 +59,17 @@ def test_the_estimate_is_the_likelihood(load, tmp_path):
     # weights that are still small: a hundred temperatures leave a few hundredths
     assert abs(found.mean - exact) < 0.1
     assert found.low - 0.1 < exact < found.high + 0.1
+
+
+@pytest.mark.parametrize("name", ["rbm_threshold", "dbm"])
+def test_a_saved_machine_is_estimated_instead_of_trained(load, name, tmp_path, capsys):
+    module = load(name)
+    module.run(options_of(module, load, f"--out={tmp_path}"))
+    (path,) = tmp_path.glob(f"{name}-*.h5")
+    written = path.stat().st_mtime_ns
+    found = module.run(options_of(module, load, f"--model={path}", "--betas=50"))
+    assert math.isfinite(found.mean) and path.stat().st_mtime_ns == written
+    assert "trained in 0 s" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_a_deep_machine_starts_as_the_restricted_one_that_it_was_grown_from(load, tmp_path):
@@ -99,10 +109,18 @@ def test_digits_move_by_one_pixel(load):
 def test_command_line(tmp_path):
     command = [sys.executable, str(FOLDER / "rbm_exact.py"), "--quick", "--plain"]
     result = subprocess.run(
-        [*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=120
+        [*command, "--seeds", "1", "2", "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("| rbm_exact-plain | seed 137 |")
+    *lines, mean = result.stdout.splitlines()
+    assert [line[:28] for line in lines] == [f"| rbm_exact-plain | seed {n} |" for n in (1, 2)]
+    numbers = [float(line.split("|")[3]) for line in lines]
+    found = re.match(r"\| rbm_exact \| seeds 1 2 \| mean (\S+) ± (\S+) \|", mean)
+    assert abs(float(found[1]) - np.mean(numbers)) < 0.011
+    assert abs(float(found[2]) - abs(numbers[0] - numbers[1]) / 2) < 0.011
     (tmp_path / "file").touch()
     result = subprocess.run(
         [*command[:2], "--data", str(tmp_path / "absent.h5")], capture_output=True, text=True

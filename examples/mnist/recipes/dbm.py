@@ -7,6 +7,7 @@ former, made by rbm_sampled.py, which is trained first where it is not given.
 
 import argparse
 
+import estimates
 import rbm_sampled
 import recipe
 
@@ -19,27 +20,36 @@ SETTINGS = recipe.Training(epochs=8, rate=0.05, mcsteps=2)
 NUM_HIDDEN = 1000
 
 
-def run(options: argparse.Namespace) -> recipe.Found:
+def run(options: argparse.Namespace) -> estimates.Found:
     """Train, estimate, save; prints the line for the table."""
-    below, before = first_layers(options)
     settings = recipe.settings_for(options, SETTINGS)
-    images = recipe.find_images(options)
-    data = recipe.make_batch(images, recipe.SAMPLED, settings.batch_size)
+    if options.model:
+        model, taken = BoltzmannMachine.from_saved(options.model), recipe.NO_TIME
+    else:
+        model, taken = trained(options, settings)
+    found = estimates.estimate(model, options, recipe.SAMPLED)
+    return estimates.report(NAME, options, found, taken)
+
+
+def trained(
+    options: argparse.Namespace, settings: recipe.Training
+) -> tuple[BoltzmannMachine, recipe.Spent]:
+    """A deep machine that has learned and is saved, and the seconds of all that was trained."""
+    below, before = first_layers(options)
+    recipe.settings_for(options, settings)  # the same numbers, whether or not the first was trained
+    data = recipe.make_batch(recipe.find_images(options), recipe.SAMPLED, settings.batch_size)
     model = grown(below, 10 if options.quick else NUM_HIDDEN, data)
     taken = recipe.train(
         model, data, settings, positive_phase=fit.MeanField(tolerance=1e-2, max_sweeps=20)
     )
     recipe.save(model, NAME, options)
-    found = recipe.estimate(model, options, recipe.SAMPLED)
-    # both machines, where the first one was trained here
-    total = recipe.Spent(*map(sum, zip(before, taken, strict=True)))
-    return recipe.report(NAME, options, found, total)
+    return model, recipe.Spent(*map(sum, zip(before, taken, strict=True)))
 
 
 def first_layers(options: argparse.Namespace) -> tuple[BoltzmannMachine, recipe.Spent]:
     """The restricted machine to start with, and the seconds that its training took here."""
     if options.start:
-        return BoltzmannMachine.from_saved(options.start), recipe.Spent(0.0, 0.0)
+        return BoltzmannMachine.from_saved(options.start), recipe.NO_TIME
     return recipe.trained_rbm(rbm_sampled.NAME, options, rbm_sampled.SETTINGS, recipe.SAMPLED)
 
 
@@ -57,7 +67,7 @@ def grown(below: BoltzmannMachine, num_hidden: int, data: Batch) -> BoltzmannMac
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of this recipe."""
-    parser = recipe.make_parser(__doc__)
+    parser = estimates.make_parser(__doc__)
     parser.add_argument("--start", metavar="PATH", help="a restricted machine that was saved")
     return parser
 

@@ -6,6 +6,7 @@ test. Logistic regression is run until it has converged, on the features and on 
 """
 
 import argparse
+from typing import NamedTuple
 
 import numpy as np
 import recipe
@@ -21,7 +22,14 @@ NUM_HIDDEN = 100
 STRENGTHS = {"features": 10.0, "pixels": 10.0}
 
 
-def run(options: argparse.Namespace) -> dict[str, float]:
+class Accuracies(NamedTuple):
+    """Parts of the test images that were named rightly."""
+
+    features: float
+    pixels: float
+
+
+def run(options: argparse.Namespace) -> Accuracies:
     """Train, classify, save; prints the line for the table, and gives the two accuracies."""
     from sklearn.model_selection import train_test_split
 
@@ -38,10 +46,12 @@ def run(options: argparse.Namespace) -> dict[str, float]:
     recipe.save(model, NAME, options)
     pixels = [part / 255 for part in parts[:2]]
     inputs = {"features": [features(model, part) for part in pixels], "pixels": pixels}
-    found = {arm: accuracy(*inputs[arm], *parts[2:], STRENGTHS[arm]) for arm in inputs}
+    found = Accuracies(
+        **{arm: accuracy(*inputs[arm], *parts[2:], STRENGTHS[arm]) for arm in inputs}
+    )
     print(
-        f"| {NAME} | seed {options.seed} | accuracy {found['features']:.4f} | pixels alone "
-        f"{found['pixels']:.4f} | trained in {taken} |"
+        f"| {NAME} | seed {options.seed} | accuracy {found.features:.4f} | pixels alone "
+        f"{found.pixels:.4f} | trained in {taken} |"
     )
     return found
 

@@ -5,6 +5,7 @@ Published: 78 minutes. Two cores are meant. --goal says which of the two schedul
 
 import argparse
 
+import estimates
 import recipe
 
 SETTINGS = {
@@ -13,17 +14,17 @@ SETTINGS = {
 }
 
 
-def run(options: argparse.Namespace) -> recipe.Found:
+def run(options: argparse.Namespace) -> estimates.Found:
     """Train, estimate, save; prints the line for the table."""
     name = f"rbm_clock{options.goal}"
     model, taken = recipe.trained_rbm(name, options, SETTINGS[options.goal], recipe.SAMPLED)
-    found = recipe.estimate(model, options, recipe.SAMPLED)
-    return recipe.report(name, options, found, taken)
+    found = estimates.estimate(model, options, recipe.SAMPLED)
+    return estimates.report(name, options, found, taken)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of this recipe."""
-    parser = recipe.make_parser(__doc__)
+    parser = estimates.make_parser(__doc__)
     parser.add_argument("--goal", choices=tuple(SETTINGS), default="-86.34", help="(%(default)s)")
     return parser
 

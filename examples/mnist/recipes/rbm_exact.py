@@ -6,6 +6,7 @@ exchanged, which centering makes no harder (Melchior, Fischer & Wiskott 2016).
 
 import argparse
 
+import estimates
 import recipe
 
 from paysage import backends as be
@@ -16,7 +17,7 @@ SETTINGS = recipe.Training(epochs=50, rate=0.05)
 NUM_HIDDEN = 16
 
 
-def run(options: argparse.Namespace) -> recipe.Found:
+def run(options: argparse.Namespace) -> estimates.Found:
     """Train, sum, save; prints the line for the table."""
     name = NAME + ("-flipped" if options.flip else "") + ("-plain" if options.plain else "")
     settings = recipe.settings_for(options, SETTINGS)
@@ -30,8 +31,8 @@ def run(options: argparse.Namespace) -> recipe.Found:
     recipe.save(model, name, options)
     test = recipe.THRESHOLD.compute(be.float_tensor(images.test))
     rows = likelihood.log_likelihood(model, test, likelihood.exact_log_partition(model))
-    found = recipe.Found(rows.mean, rows.mean, rows.mean, rows.standard_error)
-    return recipe.report(name, options, found, taken)
+    found = estimates.Found(rows.mean, rows.mean, rows.mean, rows.standard_error)
+    return estimates.report(name, options, found, taken)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -5,18 +5,19 @@ Published: -86.34, trained by CD-25 (Salakhutdinov & Murray 2008).
 
 import argparse
 
+import estimates
 import recipe
 
 NAME = "rbm_sampled"
 SETTINGS = recipe.Training(epochs=100, rate=0.1, batch_size=50)
 
 
-def run(options: argparse.Namespace) -> recipe.Found:
+def run(options: argparse.Namespace) -> estimates.Found:
     """Train, estimate, save; prints the line for the table."""
     model, taken = recipe.trained_rbm(NAME, options, SETTINGS, recipe.SAMPLED)
-    found = recipe.estimate(model, options, recipe.SAMPLED)
-    return recipe.report(NAME, options, found, taken)
+    found = estimates.estimate(model, options, recipe.SAMPLED)
+    return estimates.report(NAME, options, found, taken)
 
 
 if __name__ == "__main__":
-    recipe.main(run, recipe.make_parser(__doc__))
+    recipe.main(run, estimates.make_parser(__doc__))

@@ -5,18 +5,19 @@ Published: -84.86, estimated from one side, and -69.90.
 
 import argparse
 
+import estimates
 import recipe
 
 NAME = "rbm_threshold"
 SETTINGS = recipe.Training(epochs=100, rate=0.1, batch_size=50)
 
 
-def run(options: argparse.Namespace) -> recipe.Found:
+def run(options: argparse.Namespace) -> estimates.Found:
     """Train, estimate, save; prints the line for the table."""
     model, taken = recipe.trained_rbm(NAME, options, SETTINGS, recipe.THRESHOLD)
-    found = recipe.estimate(model, options, recipe.THRESHOLD)
-    return recipe.report(NAME, options, found, taken)
+    found = estimates.estimate(model, options, recipe.THRESHOLD)
+    return estimates.report(NAME, options, found, taken)
 
 
 if __name__ == "__main__":
-    recipe.main(run, recipe.make_parser(__doc__))
+    recipe.main(run, estimates.make_parser(__doc__))

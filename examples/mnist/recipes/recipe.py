@@ -1,22 +1,21 @@
-"""What the recipes share: the data, the training, the estimate and the line for the table."""
+"""What the recipes share: the data, the training and the command line."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from paysage import backends as be
-from paysage import batch, datasets, fit, likelihood, optimizers, preprocess, schedules
+from paysage import batch, datasets, fit, optimizers, preprocess, schedules
 from paysage.errors import PaysageError
 from paysage.layers import BernoulliLayer
-from paysage.models import BoltzmannMachine, State
+from paysage.models import BoltzmannMachine
 
 SEED = 137
 HERE = Path(__file__).resolve().parent
@@ -38,19 +37,6 @@ class Training(NamedTuple):
     average_last: float = 0.1
 
 
-class Effort(NamedTuple):
-    """How much work an estimate is given."""
-
-    num_chains: int = 100
-    betas: int = 30_000
-    sweeps: int = 2000
-    """of the chains that the way back starts from; they begin at training images"""
-
-
-CAREFUL = Effort()
-QUICK = Effort(num_chains=20, betas=100, sweeps=20)
-
-
 class Spent(NamedTuple):
     """Seconds of something: on the clock, and of all processors together."""
 
@@ -59,6 +45,9 @@ class Spent(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.clock:.0f} s ({self.processors:.0f} s of processors)"
+
+
+NO_TIME = Spent(0.0, 0.0)
 
 
 def now() -> Spent:
@@ -141,70 +130,19 @@ def trained_rbm(
     transform: preprocess.Transformation,
     num_hidden: int = 500,
 ) -> tuple[BoltzmannMachine, Spent]:
-    """A restricted machine that has learned and is saved, and the seconds that learning took."""
+    """A restricted machine that has learned and is saved, and the seconds that learning took.
+
+    Or the saved one that the options name, and no seconds.
+    """
     settings = settings_for(options, settings)
+    if options.model:
+        return BoltzmannMachine.from_saved(options.model), NO_TIME
     data = make_batch(find_images(options), transform, settings.batch_size)
     model = centered_machine([data.ncols, 12 if options.quick else num_hidden])
     model.initialize(data)
     taken = train(model, data, settings)
     save(model, name, options)
     return model, taken
-
-
-# the estimate
-
-
-class Found(NamedTuple):
-    """A mean log-likelihood of the test images, or a bound on it, in nats."""
-
-    mean: float
-    """from both directions together"""
-    low: float
-    """with the log Z of the way back, which is too high on average"""
-    high: float
-    """with the log Z of the way there, which is too low on average"""
-    standard_error: float
-    """over images"""
-
-
-def estimate(
-    model: BoltzmannMachine, options: argparse.Namespace, transform: preprocess.Transformation
-) -> Found:
-    """Log-likelihood of the test images by annealed importance sampling in both directions.
-
-    For a deep machine it is a lower bound. The transform makes images binary, once and for all.
-    """
-    effort = QUICK if options.quick else CAREFUL
-    images = find_images(options)
-    seen, test = (transform.compute(be.float_tensor(part)) for part in images)
-    samples = model.markov_chain(
-        effort.sweeps, State.from_visible(seen[: effort.num_chains], model)
-    )
-    with warnings.catch_warnings():
-        # the interval in the line that is printed says what the warning would
-        warnings.simplefilter("ignore", likelihood.LikelihoodWarning)
-        ends = likelihood.sandwich(model, samples, effort.num_chains, effort.betas, base=seen)
-    deep = model.num_layers > 2
-    measure = likelihood.variational_bound if deep else likelihood.log_likelihood
-    rows = measure(model, test, 0.0)
-    return Found(
-        rows.mean - ends.log_partition,
-        rows.mean - ends.upper.log_partition,
-        rows.mean - ends.lower.log_partition,
-        rows.standard_error,
-    )
-
-
-# the line
-
-
-def report(name: str, options: argparse.Namespace, found: Found, taken: Spent) -> Found:
-    """Print the line for the table; gives what was found."""
-    print(
-        f"| {name} | seed {options.seed} | {found.mean:.2f} | {found.low:.2f} to {found.high:.2f} "
-        f"| ± {found.standard_error:.2f} over images | trained in {taken} |"
-    )
-    return found
 
 
 def save(model: BoltzmannMachine, name: str, options: argparse.Namespace) -> None:
@@ -221,6 +159,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument
     add("--seed", type=int, default=SEED, help="of all random numbers (%(default)s)")
+    add("--seeds", type=int, nargs="+", metavar="N", help="several, one run each, and their mean")
     add("--epochs", type=int, metavar="N", help="passes through the data (those of the recipe)")
     add("--quick", action="store_true", help="few small images and little work, for a test")
     add("--data", metavar="PATH", help="mnist.h5 (where datasets.find_mnist finds it)")
@@ -236,9 +175,21 @@ def main(run: Callable[[argparse.Namespace], Any], parser: argparse.ArgumentPars
     try:
         if options.backend or options.processor:
             be.set_backend(options.backend, options.processor)
-        run(options)
+        seeds = options.seeds or [options.seed]
+        found = [run(argparse.Namespace(**{**vars(options), "seed": seed})) for seed in seeds]
     except PaysageError as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    if len(seeds) > 1:
+        print(f"| {Path(parser.prog).stem} | seeds {' '.join(map(str, seeds))} | {means(found)} |")
+
+
+def means(found: Sequence[Any]) -> str:
+    """Means of named tuples of numbers, with their standard errors over the tuples."""
+    parts = []
+    for name, values in zip(found[0]._fields, zip(*found, strict=True), strict=True):
+        error = np.std(values, ddof=1) / np.sqrt(len(values))
+        parts.append(f"{name} {np.mean(values):.3f} ± {error:.3f}")
+    return " | ".join(parts)
 
 
 def settings_for(options: argparse.Namespace, settings: Training) -> Training:

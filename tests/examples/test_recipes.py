@@ -17,7 +17,7 @@ from paysage.models import BoltzmannMachine
 pytest.importorskip("sklearn", reason="scikit-learn, which has the digits, is not installed")
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "mnist" / "recipes"
-RECIPES = {path.stem for path in FOLDER.glob("*.py")} - {"recipe", "estimates"}
+RECIPES = {path.stem for path in FOLDER.glob("*.py")} - {"recipe", "estimates", "samples"}
 MORE = {"rbm_clock": ["--goal=-90"], "rbm_exact": ["--flip"]}
 
 
@@ -70,6 +70,21 @@ def test_a_saved_machine_is_estimated_instead_of_trained(load, name, tmp_path, c
     found = module.run(options_of(module, load, f"--model={path}", "--betas=50"))
     assert math.isfinite(found.mean) and path.stat().st_mtime_ns == written
     assert "trained in 0 s" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_picture_of_samples_and_their_autocorrelation_time(load, tmp_path, capsys):
+    module = load("rbm_exact")
+    module.run(options_of(module, load, f"--out={tmp_path}"))
+    (path,), picture = tmp_path.glob("*.h5"), tmp_path / "samples.png"
+    capsys.readouterr()
+    samples = load("samples")
+    arguments = [str(path), f"--out={picture}", "--sweeps=200"]
+    times = samples.run(samples.make_parser().parse_args(arguments))
+    # a machine that has hardly learned: its chains forget within a few sweeps
+    assert all(0.5 < time < 20 for time in times)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out.startswith(f"| {path.stem} | autocorrelation time")
+    assert samples.powers(5000) == [1, 10, 100, 1000, 5000]
 
 
 def test_a_deep_machine_starts_as_the_restricted_one_that_it_was_grown_from(load, tmp_path):

@@ -37,6 +37,8 @@ class Found(NamedTuple):
     """with the log Z of the way there, which is too low on average"""
     standard_error: float
     """over images"""
+    seconds: float = 0.0
+    """on the clock, of the two directions and of the chains that the way back starts from"""
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
@@ -59,6 +61,7 @@ def estimate(
     betas = options.betas or effort.betas
     images = recipe.find_images(options)
     seen, test = (transform.compute(be.float_tensor(part)) for part in images)
+    start = recipe.now()
     samples = model.markov_chain(
         effort.sweeps, State.from_visible(seen[: effort.num_chains], model)
     )
@@ -66,6 +69,7 @@ def estimate(
         # the interval in the line that is printed says what the warning would
         warnings.simplefilter("ignore", likelihood.LikelihoodWarning)
         ends = likelihood.sandwich(model, samples, effort.num_chains, betas, base=seen)
+    taken = recipe.since(start)
     deep = model.num_layers > 2
     measure = likelihood.variational_bound if deep else likelihood.log_likelihood
     rows = measure(model, test, 0.0)
@@ -74,6 +78,7 @@ def estimate(
         rows.mean - ends.upper.log_partition,
         rows.mean - ends.lower.log_partition,
         rows.standard_error,
+        taken.clock,
     )
 
 
@@ -81,6 +86,7 @@ def report(name: str, options: argparse.Namespace, found: Found, taken: recipe.S
     """Print the line for the table; gives what was found."""
     print(
         f"| {name} | seed {options.seed} | {found.mean:.2f} | {found.low:.2f} to {found.high:.2f} "
-        f"| ± {found.standard_error:.2f} over images | trained in {taken} |"
+        f"| ± {found.standard_error:.2f} over images | trained in {taken} "
+        f"| estimated in {found.seconds:.0f} s |"
     )
     return found

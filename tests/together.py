@@ -1,8 +1,8 @@
 """Trainings that several processes share, and the script of such a process.
 
-    python together.py FOLDER PORT ...
+    torchrun --nproc-per-node=2 together.py FOLDER
 
-with RANK and WORLD_SIZE in the environment. What each case ends with is written to FOLDER.
+What each case ends with is written to FOLDER.
 """
 
 from __future__ import annotations
@@ -237,12 +237,10 @@ def halved(processes=None):
 
 
 def main():
-    folder, ports = Path(sys.argv[1]), iter(sys.argv[2:])
-    found = {}
+    folder, found = Path(sys.argv[1]), {}
     for backend in BACKENDS:
         be.set_backend(backend, "cpu")
-        os.environ["MASTER_PORT"] = next(ports)
-        with fit.Processes(timeout=60) as processes:
+        with fit.Processes() as processes:
             found[backend] = {case: run(case, processes) for case in CASES}
             (folder / backend).mkdir(exist_ok=True)
             found[backend]["checkpoints"] = checkpoints(folder / backend, processes)
@@ -251,8 +249,7 @@ def main():
     be.set_backend("python", "cpu")
     found["failures"] = {}
     for case in FAILURES:
-        os.environ["MASTER_PORT"] = next(ports)
-        with fit.Processes(timeout=60) as processes:
+        with fit.Processes() as processes:
             found["failures"][case.__name__] = failure(case, processes)
     (folder / f"{processes.rank}.pickle").write_bytes(pickle.dumps(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
 Tensor = Any
 
 #: where the first process that fails leaves its reason
-_FAILED = "paysage/failed"
+_FAILED = "failed"
+
+#: how often this process has joined others
+_joined = itertools.count()
 
 
 class Processes:
     """The processes that ``torchrun`` has started, or this one alone.
 
-    Made at the top of a script, after the backend was chosen and before there are tensors::
+    Made at the top of a script, after the backend was chosen, before anything is drawn or made::
 
         with fit.Processes() as processes:
             ...
@@ -135,7 +139,10 @@ class Processes:
             _take_gpu()
         with self._reached():
             rendezvous = self._distributed.rendezvous("env://", timeout=timeout)
-            self._store, rank, size = next(rendezvous)
+            store, rank, size = next(rendezvous)
+            # apart from what those who have parted left in it: their addresses, and reasons
+            place = f"paysage/{next(_joined)}"
+            self._store = self._distributed.PrefixStore(place, store)
             self._distributed.init_process_group(
                 "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
                 store=self._store,

@@ -81,7 +81,10 @@ class Training:
 
     @property
     def chains(self) -> State:
-        """State of the negative chains; it is not to be changed."""
+        """State of the negative chains; it is not to be changed.
+
+        Within an epoch, the rows that other processes move are where they were at its start.
+        """
         return self._phases.negative.get_state()
 
     @property

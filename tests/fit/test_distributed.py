@@ -28,20 +28,9 @@ SIZE = 2
 TOLERANCE = 5e-5
 
 
-def free_ports(number):
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [str(s.getsockname()[1]) for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
-
-
-def environment(**more):
+def environment():
     path = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **more}
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -51,21 +40,16 @@ def folder(tmp_path_factory):
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("this PyTorch has no torch.distributed with gloo")
     path = tmp_path_factory.mktemp("together")
-    ports = free_ports(len(together.BACKENDS) + len(together.FAILURES))
-    started = [
-        subprocess.Popen(
-            [sys.executable, TESTS / "together.py", path, *ports],
-            env=environment(MASTER_ADDR="127.0.0.1", WORLD_SIZE=str(SIZE), RANK=str(rank)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(SIZE)
-    ]
-    outputs = [process.communicate(timeout=300)[0] for process in started]
-    for process, output in zip(started, outputs, strict=True):
-        assert process.returncode == 0, output
+    ended = torchrun(TESTS / "together.py", path)
+    assert ended.returncode == 0, ended.stderr
     return path
+
+
+def torchrun(script, *arguments):
+    """Run a script in two processes, which find one another at a free port of this machine."""
+    options = ["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={SIZE}"]
+    command = [sys.executable, "-m", "torch.distributed.run", *options, script, *arguments]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -185,24 +169,22 @@ def test_what_ends_one_process_ends_the_others_by_name(ends):
 
 @pytest.mark.backend_free
 def test_a_process_that_is_killed_ends_the_job(tmp_path):
-    """Under torchrun itself, which must be there where PyTorch is."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     script = tmp_path / "script.py"
     script.write_text(
         "import os, together\n"
         "from paysage import fit\n"
         "def method(visible, phases):\n"
-        "    if processes.rank == 1: os.kill(os.getpid(), 9)\n"
+        "    if processes.rank == 1 and time == 2: os.kill(os.getpid(), 9)\n"
         "    return fit.pcd(visible, phases)\n"
-        "with fit.Processes(timeout=60) as processes:\n"
-        "    together.train(together.make(), method=method, processes=processes)\n"
+        "for time in range(3):\n"  # they part, and join again, in between
+        "    with fit.Processes() as processes:\n"
+        "        together.train(together.make(), method=method, processes=processes)\n"
+        "    print('trained', processes.rank, flush=True)\n"
     )
-    options = ["--nnodes=1", f"--nproc-per-node={SIZE}", f"--master-port={free_ports(1)[0]}"]
-    command = [sys.executable, "-m", "torch.distributed.run", *options, script]
-    ended = subprocess.run(
-        command, env=environment(), capture_output=True, text=True, timeout=120, check=False
-    )
+    ended = torchrun(script)
     assert ended.returncode != 0
+    assert sorted(ended.stdout.split("\n")) == ["", *2 * ["trained 0"], *2 * ["trained 1"]]
     assert "SIGKILL" in ended.stderr or "Signal 9" in ended.stderr, ended.stderr
 
 
@@ -240,7 +222,9 @@ def test_an_environment_that_torchrun_did_not_make(monkeypatch, place):
 @pytest.mark.backend_free
 def test_others_that_do_not_come(monkeypatch):
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    port = free_ports(1)[0]
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = str(s.getsockname()[1])
     place = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     for name, value in place.items():
         monkeypatch.setenv(name, value)

@@ -10,7 +10,7 @@ import numpy as np
 from paysage import backends as be
 from paysage.backends.contract import Tensor
 from paysage.errors import ConfigError, DataError
-from paysage.registry import Registry, decode_arguments, encode_arguments
+from paysage.registry import Registry, configuring, decode_arguments, encode_arguments
 
 _registry = Registry("transformation")
 _BLOCK_ROWS = 4096
@@ -267,4 +267,5 @@ class Transformation:
         ConfigError
             When no function of that name is registered.
         """
-        return cls(*decode_arguments(config, _registry))
+        with configuring("transformation"):
+            return cls(*decode_arguments(config, _registry))

@@ -1,12 +1,13 @@
 """Names in stored configurations, and the classes and functions that they stand for."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from paysage.errors import ConfigError
+from paysage.errors import ConfigError, PaysageError
 
 
 class Registry:
@@ -58,6 +59,25 @@ def _same_definition(first: Any, second: Any) -> bool:
     )
 
 
+@contextmanager
+def configuring(what: str) -> Iterator[None]:
+    """Have whatever a configuration of another shape leads to be a ConfigError."""
+    try:
+        yield
+    except PaysageError:
+        raise
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RuntimeError,  # also that of PyTorch when memory is short
+        TypeError,
+        ValueError,
+    ) as error:
+        raise ConfigError(f"no {what} can be made from this configuration: {error!r}") from error
+
+
 def encode_argument(value: Any, where: str) -> Any:
     """A bound argument as JSON: arrays and tensors become nested lists with their dtype."""
     if hasattr(value, "detach"):
@@ -81,12 +101,21 @@ def encode_argument(value: Any, where: str) -> Any:
 def decode_argument(value: Any) -> Any:
     """The inverse of `encode_argument`; tensors come back as NumPy arrays, tuples as lists."""
     if isinstance(value, dict) and set(value) == {"array", "dtype"}:
-        return np.array(value["array"], dtype=value["dtype"])
+        return _decode_array(value["array"], np.dtype(value["dtype"]))
     if isinstance(value, list):
         return [decode_argument(item) for item in value]
     if isinstance(value, dict):
         return {key: decode_argument(item) for key, item in value.items()}
     return value
+
+
+def _decode_array(values: Any, dtype: np.dtype) -> np.ndarray:
+    array = np.array(values)
+    if dtype.kind == "U" and array.dtype.kind == "U" and array.dtype.itemsize <= dtype.itemsize:
+        return array  # the length of text is that of the longest, whatever is declared
+    if dtype.kind not in "biuf" or (array.size and array.dtype.kind not in "biuf"):
+        raise ConfigError(f"an array of {array.dtype} is to be {dtype}; expected numbers or text")
+    return array.astype(dtype)
 
 
 def encode_arguments(name: str, args: Iterable[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -109,6 +138,7 @@ def decode_arguments(
         raise ConfigError(
             f"the configuration of a {registry.what} is a dictionary with a 'name'; got {config!r}"
         )
-    args = decode_argument(list(config.get("args") or ()))
-    kwargs = decode_argument(dict(config.get("kwargs") or {}))
-    return registry.get(config["name"]), args, kwargs
+    with configuring(registry.what):
+        args = decode_argument(list(config.get("args") or ()))
+        kwargs = decode_argument(dict(config.get("kwargs") or {}))
+        return registry.get(config["name"]), args, kwargs

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from paysage.errors import ConfigError
-from paysage.registry import Registry
+from paysage.registry import Registry, configuring
 
 _registry = Registry("schedule")
 
@@ -280,7 +280,8 @@ def from_config(config: dict[str, Any]) -> Schedule:
     """
     if not isinstance(config, dict) or "name" not in config:
         raise ConfigError(f"the configuration of a schedule has a 'name'; got {config!r}")
-    return _registry.get(config["name"]).from_config(config)
+    with configuring("schedule"):
+        return _registry.get(config["name"]).from_config(config)
 
 
 def _bound(owner: Schedule, name: str, value: Any) -> float:

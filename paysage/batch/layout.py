@@ -1,8 +1,7 @@
 """Where in an HDF5 file the numbers of a table are: a dataset, a pandas frame, or several frames.
 
-pandas tells, once, where it has put which column. The rows are then read past it, by h5py, whose
-calls may come from any thread; only what is compressed by a filter that h5py lacks goes through
-PyTables.
+All is read by h5py, whose calls may come from any thread; only what is compressed by a filter that
+h5py lacks goes through PyTables.
 """
 
 from __future__ import annotations
@@ -15,20 +14,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from paysage.errors import ConfigError, DataError, ShapeError, StorageError, in_brief
+from paysage.batch.frames import NUMERIC, Block, Frame, frame
+from paysage.errors import ConfigError, DataError, PaysageError, ShapeError, StorageError, in_brief
 from paysage.storage import hdf5_lock
 from paysage.storage.opening import open_source
+from paysage.storage.strangers import (
+    check_attributes,
+    check_extent,
+    find,
+    is_group,
+    members,
+    text_attribute,
+)
 
-NUMERIC = "biuf"  # kinds of dtypes: boolean, integer, unsigned, float
 SHOWN = 8
-
-
-class Block(NamedTuple):
-    """A dataset, or fields of one, and the columns of the table that it holds."""
-
-    path: str
-    #: field of a compound dataset, or None for a dataset of numbers; and positions in the table
-    fields: list[tuple[str | None, Any]]
+DEEPEST = 8  # groups within groups that are looked through
 
 
 class Layout(NamedTuple):
@@ -41,15 +41,6 @@ class Layout(NamedTuple):
     blocks: list[Block]
     #: h5py can read it, so that a background thread may
     by_h5py: bool
-
-
-class _Frame(NamedTuple):
-    """One frame or dataset of a table."""
-
-    path: str
-    nrows: int
-    ncols: int
-    blocks: list[Block]
 
 
 def find_layout(filename: Any, key: str, combine_frames: bool = False) -> Layout:
@@ -65,17 +56,26 @@ def find_layout(filename: Any, key: str, combine_frames: bool = False) -> Layout
     if not isinstance(key, str) or not key.strip("/"):
         raise ConfigError(f"key is {key!r}, expected the name of a table, such as 'train/images'")
     key = key.strip("/")
-    with hdf5_lock(), open_source(filename) as (file, _, name):
-        paths = _members(file, key, name) if combine_frames else [key]
-        kinds = {path: _kind(file, path, name) for path in paths}
-        with _store(filename, any(kind == "frame" for kind in kinds.values())) as store:
-            frames = [
-                _frame(store, path, name) if kinds[path] == "frame" else _dataset(file, path, name)
-                for path in paths
-            ]
-        blocks = _side_by_side(frames, name)
-        ncols = sum(frame.ncols for frame in frames)
-        return Layout(Path(filename), key, frames[0].nrows, ncols, blocks, _h5py_can(file, blocks))
+    with hdf5_lock(), open_source(filename) as (file, size, name):
+        try:
+            return _layout(file, key, combine_frames, size, name)
+        except PaysageError:
+            raise
+        except Exception as error:  # h5py raises whatever a damaged file leads HDF5 to
+            raise StorageError(f"'{key}' of {name} cannot be read: {in_brief(error)}") from error
+
+
+def _layout(file: Any, key: str, combine: bool, size: int, name: str) -> Layout:
+    paths = _members(file, key, name) if combine else [key]
+    frames = []
+    for path in paths:
+        make = frame if _kind(file, path, name) == "frame" else _dataset
+        frames.append(make(find(file, path, name), path, size, name))
+    blocks = _side_by_side(frames, name)
+    ncols = sum(one.ncols for one in frames)
+    return Layout(
+        Path(file.filename), key, frames[0].nrows, ncols, blocks, _h5py_can(file, blocks, name)
+    )
 
 
 @contextmanager
@@ -150,10 +150,10 @@ def _nodes(layout: Layout) -> Iterator[Callable[[str], Any]]:
 
 def _kind(file: Any, path: str, name: str) -> str:
     """A 'frame' of pandas or a 'dataset'; anything else is refused with what it is."""
-    node = file.get(path)
+    node = find(file, path, name)
     if node is None:
         raise StorageError(f"{name} holds no '{path}'; it holds {_listed(_all_tables(file))}")
-    if not hasattr(node, "keys"):
+    if not is_group(node):
         return "dataset"
     pandas_type = _pandas_type(node)
     if pandas_type.startswith("frame"):
@@ -166,33 +166,32 @@ def _kind(file: Any, path: str, name: str) -> str:
 
 
 def _pandas_type(node: Any) -> str:
-    value = node.attrs.get("pandas_type", b"") if hasattr(node, "keys") else b""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return text_attribute(node, "pandas_type") if is_group(node) else ""
 
 
 def _members(file: Any, key: str, name: str) -> list[str]:
     """The tables under a key in natural order, 2 before 10; or the table at the key."""
-    node = file.get(key)
-    if node is None or not hasattr(node, "keys") or _pandas_type(node):
+    node = find(file, key, name)
+    if node is None or not is_group(node) or _pandas_type(node):
         return [key]
-    members = sorted(_tables(node), key=_natural)
-    if not members:
+    found = sorted(_tables(node), key=_natural)
+    if not found:
         raise StorageError(f"'{key}' of {name} holds no frames to combine")
-    return [f"{key}/{member}" for member in members]
+    return [f"{key}/{member}" for member in found]
 
 
 def _tables(group: Any) -> list[str]:
     """Names of the frames and datasets directly below a group."""
-    return [n for n in group if not hasattr(group[n], "keys") or _pandas_type(group[n])]
+    return [n for n, node in members(group).items() if not is_group(node) or _pandas_type(node)]
 
 
-def _all_tables(group: Any, prefix: str = "") -> list[str]:
-    """Paths of all frames and datasets in a file."""
+def _all_tables(group: Any, prefix: str = "", depth: int = 0) -> list[str]:
+    """Paths of the frames and datasets in a file; a group may hold itself, so not for ever."""
     own = set(_tables(group))
     found = []
-    for member in group:
+    for member, node in members(group).items() if depth < DEEPEST else ():
         path = f"{prefix}{member}"
-        found += [path] if member in own else _all_tables(group[member], f"{path}/")
+        found += [path] if member in own else _all_tables(node, f"{path}/", depth + 1)
     return found
 
 
@@ -204,105 +203,41 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "") or "no tables"
 
 
-# one frame
+# one dataset
 
 
-def _dataset(file: Any, path: str, name: str) -> _Frame:
-    dataset = file[path]
+def _dataset(dataset: Any, path: str, size: int, name: str) -> Frame:
+    where = f"'{path}' of {name}"
     shape = tuple(dataset.shape or ())
     if dataset.dtype.kind not in NUMERIC:
-        raise DataError(f"'{path}' of {name} holds {dataset.dtype}, expected numbers")
+        raise DataError(f"{where} holds {dataset.dtype}, expected numbers")
     if len(shape) != 2:
-        raise ShapeError(f"'{path}' of {name} has shape {shape}, expected (rows, columns)")
-    return _Frame(path, shape[0], shape[1], [Block(path, [(None, slice(0, shape[1]))])])
-
-
-@contextmanager
-def _store(filename: Any, needed: bool) -> Iterator[Any]:
-    """A pandas store on the file, where it is needed."""
-    if not needed:
-        yield None
-        return
-    import pandas as pd
-
-    with pd.HDFStore(str(filename), "r") as store:
-        yield store
-
-
-def _frame(store: Any, path: str, name: str) -> _Frame:
-    try:
-        storer = store.get_storer(path)
-        first = store.select(path, start=0, stop=1)
-        bad = [c for c, dtype in first.dtypes.items() if dtype.kind not in NUMERIC]
-        if bad:
-            raise DataError(
-                f"column {bad[0]!r} of '{path}' of {name} holds {first[bad[0]].dtype}, "
-                "expected numbers"
-            )
-        blocks = (_table_blocks if storer.is_table else _fixed_blocks)(storer, path)
-        nrows = store.get_node(blocks[0].path).nrows if blocks else 0
-    except DataError:
-        raise
-    except Exception as error:  # PyTables raises whatever a damaged file leads HDF5 to
-        raise StorageError(
-            f"'{path}' of {name} cannot be read as a DataFrame: {in_brief(error)}"
-        ) from error
-    return _Frame(path, int(nrows), first.shape[1], blocks)
-
-
-def _table_blocks(storer: Any, path: str) -> list[Block]:
-    """The fields of a frame in pandas' 'table' format: one a type, and one a data column."""
-    levels = storer.levels if isinstance(storer.levels, list) else []  # of the index
-    columns = [c for c in storer.non_index_axes[0][1] if c not in levels]
-    places = {column: n for n, column in enumerate(columns)}
-    fields = [
-        (axis.cname, [places[column] for column in axis.values])
-        for axis in storer.values_axes
-        if not set(axis.values) & set(levels)
-    ]
-    return [Block(f"{path}/table", [(field, _as_slice(at)) for field, at in fields])]
-
-
-def _fixed_blocks(storer: Any, path: str) -> list[Block]:
-    """The datasets of a frame in pandas' 'fixed' format: one a type."""
-    columns = storer.read_index("axis0")
-    blocks = []
-    for n in range(storer.nblocks):
-        items = storer.read_index(f"block{n}_items")
-        whole = len(items) == len(columns)
-        at = list(range(len(columns))) if whole else columns.get_indexer(items).tolist()
-        blocks.append(Block(f"{path}/block{n}_values", [(None, _as_slice(at))]))
-    return blocks
-
-
-def _as_slice(places: list[int]) -> Any:
-    """Neighbours in order are written faster by a slice."""
-    if places == list(range(places[0], places[0] + len(places))):
-        return slice(places[0], places[0] + len(places))
-    return np.array(places)
+        raise ShapeError(f"{where} has shape {shape}, expected (rows, columns)")
+    check_extent(dataset, size, where)
+    return Frame(path, shape[0], shape[1], [Block(path, [(None, slice(0, shape[1]))])])
 
 
 # several frames
 
 
-def _side_by_side(frames: list[_Frame], name: str) -> list[Block]:
+def _side_by_side(frames: list[Frame], name: str) -> list[Block]:
     """The blocks of all frames, each frame's columns after those of the one before."""
-    lengths = {frame.path: frame.nrows for frame in frames}
+    lengths = {one.path: one.nrows for one in frames}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"'{path}' {nrows}" for path, nrows in lengths.items())
         raise ShapeError(f"the frames of {name} have different numbers of rows: {told}")
     blocks, offset = [], 0
-    for frame in frames:
-        if not (frame.nrows and frame.ncols):
+    for one in frames:
+        if not (one.nrows and one.ncols):
             raise DataError(
-                f"'{frame.path}' of {name} has shape ({frame.nrows}, {frame.ncols}), expected at "
+                f"'{one.path}' of {name} has shape ({one.nrows}, {one.ncols}), expected at "
                 "least one row and one column"
             )
         blocks += [
             Block(block.path, [(field, _moved(at, offset)) for field, at in block.fields])
-            for block in frame.blocks
+            for block in one.blocks
         ]
-        offset += frame.ncols
+        offset += one.ncols
     return blocks
 
 
@@ -312,7 +247,7 @@ def _moved(places: Any, offset: int) -> Any:
     return places + offset
 
 
-def _h5py_can(file: Any, blocks: list[Block]) -> bool:
+def _h5py_can(file: Any, blocks: list[Block], name: str) -> bool:
     """Whether h5py has the filters that the datasets are compressed by."""
     import h5py
 
@@ -320,5 +255,6 @@ def _h5py_can(file: Any, blocks: list[Block]) -> bool:
         made = file[block.path].id.get_create_plist()
         codes = [made.get_filter(n)[0] for n in range(made.get_nfilters())]
         if not all(map(h5py.h5z.filter_avail, codes)):
+            check_attributes(file, block.path, name)  # PyTables would unpickle what it finds
             return False
     return True

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from paysage.batch.shuffled import PandasTables, PlainTables, datasets, pandas_store, plain_target
-from paysage.errors import ConfigError, StorageError, in_brief
+from paysage.batch.shuffled import Tables, plain_target
+from paysage.errors import ConfigError, PaysageError, StorageError, in_brief
 from paysage.files import written_whole
 from paysage.storage import hdf5_lock
 from paysage.storage.opening import open_source
@@ -30,10 +30,6 @@ class _Plan(NamedTuple):
     num_buckets: int
     slice_rows: int
 
-    def only(self, of_pandas: bool) -> "_Plan":
-        """The plan for the tables of one make; pandas' keys begin with a slash."""
-        return self._replace(keys=[k for k in self.keys if k.startswith("/") == of_pandas])
-
 
 class DataShuffler:
     """Write a copy of an HDF5 file with the rows of its tables in random order.
@@ -42,11 +38,13 @@ class DataShuffler:
     dataset, such as those of h5py. Tables with the same number of rows get the same permutation,
     so that images and labels, and frames that are columns of one table, stay together. Frames keep
     their index labels: the index of the result says where each row stood before. All keep their
-    dtypes. What has no axis is copied; models that were saved in the file, and links, are left out.
+    dtypes and formats. What has no axis is copied; models that were saved in the file, and links,
+    are left out. Nothing is unpickled: frames in pandas' 'fixed' format with columns or labels of
+    text, which are pickles, are refused; the 'table' format keeps text without.
 
     A table for which `allowed_mem` is too small is shuffled in two passes (Rao 1961; Sandelius
     1962): its rows are dealt at random into buckets on disk, then each bucket is loaded, permuted
-    and appended. Such a frame is written in pandas' 'table' format; others keep their format.
+    and appended.
 
     Parameters
     ----------
@@ -90,58 +88,41 @@ class DataShuffler:
         Raises
         ------
         StorageError
-            The input is missing, is not a pandas HDF5 file or holds no table; the output is the
-            input, or cannot be written.
+            The input is missing, no HDF5 file, damaged, or holds no table or pickled columns; the
+            output is the input, or cannot be written.
         """
         self._check_paths()
         try:
             self._shuffle()
-        except StorageError:
+        except PaysageError:
             raise
         except OSError as error:
             raise StorageError(f"cannot write {self.shuffled_filename}: {error}") from error
+        except Exception as error:  # h5py raises whatever a damaged file leads HDF5 to
+            raise StorageError(f"{self.filename} cannot be read: {in_brief(error)}") from error
 
     def _shuffle(self) -> None:
-        with hdf5_lock(), written_whole(self.shuffled_filename) as partial:
-            plans = self._plans()
-            by_pandas = [plan.only(of_pandas=True) for plan in plans]
-            self._shuffle_frames(partial, by_pandas)
-            self._shuffle_datasets(partial, [plan.only(of_pandas=False) for plan in plans])
-            if any(plan.keys for plan in by_pandas):
-                _check_written(partial, by_pandas, self.shuffled_filename)
+        with (
+            hdf5_lock(),
+            open_source(self.filename) as (source, size, _),
+            written_whole(self.shuffled_filename) as partial,
+        ):
+            plans = self._plans(Tables(source, size))
+            with plain_target(partial) as (target, raw):
+                tables = Tables(source, size, target, raw, self.complevel)
+                for plan in plans:
+                    for key in plan.keys:
+                        self._shuffle_table(tables, key, plan)
+                tables.copy_rest()
 
-    def _plans(self) -> list[_Plan]:
-        with pandas_store(self.filename, "r") as store:
-            sizes = _sizes(PandasTables(store))
-        with open_source(self.filename) as (file, _, _):
-            sizes += _sizes(PlainTables(file))
+    def _plans(self, tables: Tables) -> list[_Plan]:
+        sizes = [
+            (key, tables.num_rows(key), tables.copies * tables.row_bytes(key))
+            for key in tables.names()
+        ]
         if not sizes:
             raise StorageError(f"{self.filename} holds no table: there is nothing to shuffle")
         return _plans(sizes, self.allowed_mem * GIB)
-
-    def _shuffle_frames(self, partial: Path, plans: list[_Plan]) -> None:
-        if not any(plan.keys for plan in plans):
-            return
-        compression: dict[str, Any] = {"complevel": self.complevel, "complib": "zlib"}
-        with (
-            pandas_store(self.filename, "r") as source,
-            pandas_store(partial, "w", **compression) as target,
-        ):
-            self._shuffle_tables(PandasTables(source, target), plans)
-
-    def _shuffle_datasets(self, partial: Path, plans: list[_Plan]) -> None:
-        with open_source(self.filename) as (source, _, _):
-            if not datasets(source):
-                return
-            with plain_target(partial) as (target, raw):
-                tables = PlainTables(source, target, raw, self.complevel)
-                self._shuffle_tables(tables, plans)
-                tables.copy_scalars()
-
-    def _shuffle_tables(self, tables: Any, plans: list[_Plan]) -> None:
-        for plan in plans:
-            for key in plan.keys:
-                self._shuffle_table(tables, key, plan)
 
     def _check_paths(self) -> None:
         if not self.filename.is_file():
@@ -151,21 +132,21 @@ class DataShuffler:
                 f"{self.filename} would be shuffled onto itself: expected another file to write"
             )
 
-    def _shuffle_table(self, tables: Any, key: str, plan: _Plan) -> None:
+    def _shuffle_table(self, tables: Tables, key: str, plan: _Plan) -> None:
         if plan.num_buckets == 1:
             rows = tables.select(key, 0, plan.num_rows)
-            tables.write(key, self._permuted(rows, plan, 0), in_pieces=False)
+            tables.write(key, self._permuted(rows, plan, 0))
             return
         with tempfile.TemporaryDirectory(dir=self.shuffled_filename.parent) as folder:
             self._deal(tables, key, plan, Path(folder))
             for number, rows in _buckets(Path(folder), plan):
-                tables.write(key, self._permuted(rows, plan, number), in_pieces=True)
+                tables.write(key, self._permuted(rows, plan, number))
 
-    def _permuted(self, rows: Any, plan: _Plan, bucket: int) -> Any:
+    def _permuted(self, rows: np.ndarray, plan: _Plan, bucket: int) -> np.ndarray:
         rng = np.random.default_rng((self.seed, plan.num_rows, bucket + 1))
-        return _taken(rows, rng.permutation(len(rows)))
+        return rows[rng.permutation(len(rows))]
 
-    def _deal(self, tables: Any, key: str, plan: _Plan, folder: Path) -> None:
+    def _deal(self, tables: Tables, key: str, plan: _Plan, folder: Path) -> None:
         """Append each row of the table to the file of a bucket that is drawn for it."""
         rng = np.random.default_rng((self.seed, plan.num_rows))
         for start in range(0, plan.num_rows, plan.slice_rows):
@@ -173,7 +154,7 @@ class DataShuffler:
             drawn = rng.integers(plan.num_buckets, size=len(rows))
             for number in np.unique(drawn):
                 with open(folder / str(number), "ab") as file:
-                    pickle.dump(_taken(rows, np.flatnonzero(drawn == number)), file, protocol=5)
+                    pickle.dump(rows[np.flatnonzero(drawn == number)], file, protocol=5)
 
 
 def _check_settings(paths: Any, allowed_mem: Any, complevel: Any, seed: Any) -> None:
@@ -187,17 +168,6 @@ def _check_settings(paths: Any, allowed_mem: Any, complevel: Any, seed: Any) -> 
         raise ConfigError(f"complevel is {complevel!r}, expected a whole number from 0 to 9")
     if not isinstance(seed, Integral) or seed < 0:
         raise ConfigError(f"seed is {seed!r}, expected a whole number that is not negative")
-
-
-def _taken(rows: Any, places: np.ndarray) -> Any:
-    return rows.iloc[places] if hasattr(rows, "iloc") else rows[places]
-
-
-def _sizes(tables: Any) -> list[tuple[str, int, float]]:
-    """Key, rows and bytes to work with for a row of each table."""
-    return [
-        (key, tables.num_rows(key), tables.copies * tables.row_bytes(key)) for key in tables.names()
-    ]
 
 
 def _plans(sizes: list[tuple[str, int, float]], allowed_bytes: float) -> list[_Plan]:
@@ -217,38 +187,13 @@ def _plans(sizes: list[tuple[str, int, float]], allowed_bytes: float) -> list[_P
     return plans
 
 
-def _check_written(path: Path, plans: list[_Plan], name: Path) -> None:
-    """Read every row of the frames back: PyTables does not tell when the disk is full."""
-    try:
-        with pandas_store(path, "r") as store:
-            for plan in plans:
-                for key in plan.keys:
-                    starts = range(0, plan.num_rows, plan.slice_rows)
-                    slices = (store.select(key, start=n, stop=n + plan.slice_rows) for n in starts)
-                    if sum(map(len, slices)) != plan.num_rows:
-                        raise ValueError(f"'{key}' has lost rows")
-    except Exception as error:  # PyTables raises whatever a damaged file leads HDF5 to
-        raise StorageError(
-            f"cannot write {name}: what was written cannot be read back ({in_brief(error)}); "
-            "is the disk full?"
-        ) from error
-
-
 def _buckets(folder: Path, plan: _Plan) -> Iterator[tuple[int, Any]]:
     """Load the buckets one after the other; one that no row was dealt to is passed over."""
     for number in range(plan.num_buckets):
         path = folder / str(number)
         if path.exists():
-            yield number, _joined(list(_pieces(path)))
+            yield number, np.concatenate(list(_pieces(path)))
             path.unlink()
-
-
-def _joined(pieces: list[Any]) -> Any:
-    if isinstance(pieces[0], np.ndarray):
-        return np.concatenate(pieces)
-    import pandas as pd
-
-    return pd.concat(pieces)
 
 
 def _pieces(path: Path) -> Iterator[Any]:

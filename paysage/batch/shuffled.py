@@ -1,9 +1,8 @@
-"""Two makes of tables in an HDF5 file, as `DataShuffler` reads and writes them.
+"""The tables in an HDF5 file, as `DataShuffler` reads and writes them.
 
-`PandasTables` are the frames and series that pandas wrote, `PlainTables` all other datasets. Both
-have `names()`, `num_rows(key)`, `row_bytes(key)` and `select(key, start, stop)` of the file that is
-read, `write(key, rows, in_pieces)`, which puts rows after those that were written before, and
-`copies`, the number of times that a bucket of rows may be in memory while it is shuffled.
+Rows are the first axes of datasets. Of a frame that pandas wrote they are those of the datasets
+with its values and its index; whatever else is in its group describes columns, and is copied as it
+is. All goes through h5py: nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -21,75 +21,14 @@ from typing import Any
 import numpy as np
 
 from paysage.errors import StorageError, in_brief
+from paysage.storage.strangers import check_extent, is_group, members, text_attribute
 
 # rows looked at to learn how many bytes a row takes
 SAMPLE_ROWS = 256
-# bytes of a piece in which a plain dataset is compressed
+# bytes of a piece in which a dataset is compressed
 CHUNK_BYTES = 2**18
-
-
-@contextmanager
-def pandas_store(path: Path, mode: Any, **options: Any) -> Iterator[Any]:
-    """A pandas store on the file, closed at the end of the block."""
-    import pandas as pd
-
-    try:
-        store = pd.HDFStore(str(path), mode, **options)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise StorageError(f"{path} cannot be opened as an HDF5 file: {in_brief(error)}") from error
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-class PandasTables:
-    """The DataFrames and Series of a file."""
-
-    #: the pieces, the bucket, its permuted copy, the copies that pandas writes from; the rest is
-    #: what the memory allocator keeps, as measured by benchmarks/streaming_memory.py
-    copies = 12
-
-    def __init__(self, source: Any, target: Any = None) -> None:
-        self.source, self.target = source, target
-
-    def names(self) -> list[str]:
-        """Paths of the tables, which begin with a slash."""
-        return list(self.source)
-
-    def num_rows(self, key: str) -> int:
-        """Rows of a table."""
-        storer = self.source.get_storer(key)
-        if storer.is_table:
-            return int(storer.nrows)
-        # the shape that pandas tells of the fixed format is wrong for columns of strings
-        return len(storer.read_index("index" if storer.pandas_kind == "series" else "axis1"))
-
-    def row_bytes(self, key: str) -> float:
-        """Bytes in memory of a row with its index label, from the first rows of the table."""
-        rows = self.source.select(key, start=0, stop=SAMPLE_ROWS)
-        used = rows.memory_usage(index=True, deep=True)
-        return max(1.0, float(np.sum(used)) / max(1, len(rows)))
-
-    def select(self, key: str, start: int, stop: int) -> Any:
-        """Rows of a table with their index."""
-        return self.source.select(key, start=start, stop=stop)
-
-    def write(self, key: str, rows: Any, in_pieces: bool) -> None:
-        """Put the rows under the key, or append them to what is there."""
-        storer = self.source.get_storer(key)
-        form = "table" if in_pieces else storer.format_type
-        columns = storer.data_columns or None if storer.is_table and storer.ndim == 2 else None
-        options = {"format": form, "data_columns": columns, "index": False}
-        try:
-            if key in self.target:
-                self.target.append(key, rows, **options)
-            else:
-                self.target.put(key, rows, track_times=False, **options)
-        except (OSError, RuntimeError, TypeError, ValueError) as error:
-            raise StorageError(
-                f"table '{key}' could not be written in the '{form}' format: {in_brief(error)}"
-            ) from error
+# datasets of a frame in pandas' 'fixed' format that have a row for each of its rows
+_OF_FRAMES = re.compile(r"(axis1|index)(_label\d+)?|block\d+_values|values")
 
 
 class _File(io.FileIO):
@@ -162,19 +101,37 @@ def _check(raw: _File) -> None:
         raise raw.error
 
 
-class PlainTables:
-    """The datasets of a file that are not of a pandas table, nor of a model that was saved."""
+class Tables:
+    """The datasets of a file, but for models that were saved in it and what links lead to.
 
-    #: the pieces, the bucket, its permuted copy, and what the memory allocator keeps
+    Parameters
+    ----------
+    source : h5py.File
+        What is read.
+    size : int
+        Its bytes.
+    target, raw
+        What is written, as `plain_target` gives it.
+    level : int
+        Compression of what is written.
+    """
+
+    #: times that a bucket of rows may be in memory while it is shuffled: the pieces, the bucket,
+    #: its permuted copy, and what the memory allocator keeps
     copies = 5
 
-    def __init__(self, source: Any, target: Any = None, raw: _File | None = None, level: int = 0):
+    def __init__(
+        self, source: Any, size: int, target: Any = None, raw: _File | None = None, level: int = 0
+    ) -> None:
         self.source, self.target, self.raw, self.level = source, target, raw, level
         self.written: dict[str, int] = {}
+        self.shuffled, self.copied = _sorted_out(source)
+        for path in self.shuffled:
+            check_extent(source[path], size, f"'{path}'")
 
     def names(self) -> list[str]:
-        """Paths of the datasets with at least one axis, which begin without a slash."""
-        return [path for path in datasets(self.source) if self.source[path].shape]
+        """Paths of the datasets to shuffle."""
+        return self.shuffled
 
     def num_rows(self, key: str) -> int:
         """Length of the first axis."""
@@ -185,7 +142,7 @@ class PlainTables:
         dataset = self.source[key]
         size = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
         if dataset.dtype.hasobject:  # strings of any length, as Python's objects
-            first = dataset[:SAMPLE_ROWS]
+            first = self.select(key, 0, SAMPLE_ROWS)
             size += 2 * len(pickle.dumps(first)) / max(1, len(first))
         return max(1.0, float(size))
 
@@ -198,18 +155,20 @@ class PlainTables:
         except (OSError, RuntimeError) as error:
             raise StorageError(f"'{key}' cannot be read: {in_brief(error)}") from error
 
-    def write(self, key: str, rows: np.ndarray, in_pieces: bool) -> None:
+    def write(self, key: str, rows: np.ndarray) -> None:
         """Put rows after those that were written before."""
         start = self.written.get(key, 0)
         target = self.target[key] if key in self.written else self._create(key)
         if len(rows):
-            target[start : start + len(rows)] = rows
+            _put(target, start, rows)
         self.written[key] = start + len(rows)
         if self.raw is not None:
             _check(self.raw)
 
     def _create(self, key: str) -> Any:
         """The dataset to write, in whole rows, with the attributes of the one that is read."""
+        import h5py
+
         source = self.source[key]
         options: dict[str, Any] = {}
         if source.size and (self.level or source.chunks):
@@ -217,17 +176,21 @@ class PlainTables:
             options = {"chunks": (rows, *source.shape[1:]), "maxshape": source.maxshape}
             if self.level:
                 options |= {"compression": "gzip", "compression_opts": self.level}
-        created = self.target.create_dataset(key, source.shape, source.dtype, **options)
+        elif source.chunks:
+            options = {"chunks": source.chunks, "maxshape": source.maxshape}
+        same_type = h5py.Datatype(source.id.get_type())
+        created = self.target.create_dataset(key, source.shape, same_type, **options)
         self._copy_attributes(key)
+        if "freq" in created.attrs:  # dates in another order have no frequency: a pickled None
+            created.attrs["freq"] = np.bytes_(b"N.")
         return created
 
-    def copy_scalars(self) -> None:
-        """Copy what has no axis to be shuffled along."""
-        for path in datasets(self.source):
-            if not self.source[path].shape:
-                parent = self.target.require_group(path.rpartition("/")[0] or "/")
-                self.source.copy(path, parent, path.rpartition("/")[2])
-                self._copy_attributes(path)
+    def copy_rest(self) -> None:
+        """Copy what has no axis to be shuffled along, and what describes the columns of frames."""
+        for path in self.copied:
+            parent = self.target.require_group(path.rpartition("/")[0] or "/")
+            self.source.copy(path, parent, path.rpartition("/")[2])
+            self._copy_attributes(path)
 
     def _copy_attributes(self, path: str) -> None:
         """Those of a dataset and of the groups on the way to it that are not there yet."""
@@ -236,7 +199,36 @@ class PlainTables:
             here, there = self.source[place].attrs, self.target[place].attrs
             for name in here:
                 if name not in there and not _refers(name, here.get_id(name).dtype):
-                    there[name] = here[name]
+                    _copy_attribute(here, there, name)
+
+
+def _put(target: Any, start: int, rows: np.ndarray) -> None:
+    """Write rows from a place on; HDF5 cannot make the truth values of PyTables from numbers."""
+    import h5py
+
+    if rows.dtype.hasobject or rows.dtype != target.dtype:
+        target[start : start + len(rows)] = rows
+        return
+    place = target.id.get_space()
+    place.select_hyperslab((start,) + (0,) * (rows.ndim - 1), rows.shape)
+    content = np.ascontiguousarray(rows)
+    target.id.write(h5py.h5s.create_simple(rows.shape), place, content, target.id.get_type())
+
+
+def _copy_attribute(here: Any, there: Any, name: str) -> None:
+    """An attribute in the very type that it has: PyTables tells kinds of text apart."""
+    import h5py
+
+    stored = here.get_id(name)
+    if stored.dtype.hasobject:
+        there[name] = here[name]
+        return
+    kind, space = stored.get_type(), stored.get_space()
+    copy = h5py.h5a.create(there._id, name.encode(), kind, space)
+    if space.get_simple_extent_type() != h5py.h5s.NULL:
+        value = np.empty(stored.shape, stored.dtype)
+        stored.read(value, mtype=kind)
+        copy.write(value, mtype=kind)
 
 
 def _refers(name: str, dtype: Any) -> bool:
@@ -246,17 +238,37 @@ def _refers(name: str, dtype: Any) -> bool:
     return name in ("DIMENSION_LIST", "REFERENCE_LIST") or bool(h5py.check_ref_dtype(dtype))
 
 
-def datasets(group: Any, prefix: str = "") -> list[str]:
-    """Paths of the datasets below a group; links are not followed."""
-    import h5py
+def _sorted_out(file: Any) -> tuple[list[str], list[str]]:
+    """Paths of the datasets to shuffle, and of those datasets and groups to copy."""
+    shuffled: list[str] = []
+    copied: list[str] = []
 
-    found = []
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink) or name.startswith("_i_"):
-            continue  # what begins so is an index of PyTables
-        node = group[name]
-        if isinstance(node, h5py.Dataset):
-            found.append(prefix + name)
-        elif not ("pandas_type" in node.attrs or {"document", "digest"} <= set(node)):
-            found += datasets(node, f"{prefix}{name}/")
-    return found
+    def look(group: Any, prefix: str, above: tuple) -> None:
+        frame = text_attribute(group, "pandas_type")
+        if group.id in above:
+            raise StorageError(f"the group '{prefix}' holds itself")
+        for name, node in members(group).items():
+            path = f"{prefix}{name}"
+            if name.startswith("_i_"):
+                continue  # an index of PyTables
+            if frame:
+                of_rows = name == "table" if "table" in frame else _OF_FRAMES.fullmatch(name)
+                _check_member(node, path, bool(of_rows))
+                (shuffled if of_rows else copied).append(path)
+            elif not is_group(node):
+                (shuffled if node.shape else copied).append(path)
+            elif not {"document", "digest"} <= set(node):  # a model
+                look(node, f"{path}/", (*above, group.id))
+
+    look(file, "", ())
+    return shuffled, copied
+
+
+def _check_member(node: Any, path: str, of_rows: bool) -> None:
+    if of_rows and (is_group(node) or not node.shape):
+        raise StorageError(f"'{path}' is damaged: it has no rows")
+    if of_rows and node.dtype.hasobject:
+        raise StorageError(
+            f"'{path}' holds objects of Python in one piece, a pickle, which is not read; "
+            "pandas' 'table' format keeps text without"
+        )

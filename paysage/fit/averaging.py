@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 from paysage import backends as be
+from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine
 from paysage.threads import side_by_side
@@ -54,8 +55,11 @@ class ParameterMean:
 
     def set_memory(self, memory: dict[str, Any]) -> None:
         """Go on from what ``get_memory`` gave."""
-        self.count = memory["count"]
-        self._means = [be.float_tensor(mean) for mean in memory["means"]]
+        means = [be.float_tensor(mean) for mean in memory["means"]]
+        own = list(_moving(self.model)) if memory["count"] else []
+        if [be.shape(mean) for mean in means] != [be.shape(value) for value in own]:
+            raise ValueError("a mean of parameters has not their shapes")
+        self.count, self._means = check_whole("count", memory["count"]), means
 
 
 def _moving(model: BoltzmannMachine) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from paysage import __version__, storage
 from paysage import backends as be
-from paysage.checks import check_whole
+from paysage.checks import check_whole, is_whole
 from paysage.errors import ConfigError, StorageError
 from paysage.files import check_writable, remove_unfinished
 from paysage.fit.settings import check_same
@@ -133,7 +133,20 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise StorageError(
             f"{path} is a checkpoint of version {found!r}; Paysage {__version__} reads {VERSION}"
         )
+    _check_parts(tree, str(path))
     return tree
+
+
+def _check_parts(tree: dict[str, Any], name: str) -> None:
+    """Each part of a checkpoint is there and of its type."""
+    for part in ("written_by", "settings", "position", "memory"):
+        if not isinstance(tree.get(part), dict):
+            raise StorageError(f"{name} is no checkpoint: its {part} is {tree.get(part)!r}")
+    place = tree["position"]
+    numbers = [value for key, value in place.items() if key != "ended"]
+    sound = set(place) == set(Position._fields) and isinstance(place["ended"], bool)
+    if not sound or not all(map(is_whole, numbers)):
+        raise StorageError(f"{name} is no checkpoint: its position is {place}")
 
 
 def _origin(processes: int) -> dict[str, str]:

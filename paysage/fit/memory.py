@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from paysage import backends as be
 from paysage.errors import PaysageError, StorageError
 from paysage.fit.averaging import ParameterMean
+from paysage.fit.form import check_form
 from paysage.fit.phases import Phases
 from paysage.fit.tap import TAP
 from paysage.metrics import ProgressMonitor
@@ -57,12 +59,14 @@ class Memory(NamedTuple):
         StorageError
             If the tree was not made by ``get``.
         """
-        try:
+        with going_on():
+            own = self.get()
+            if not isinstance(tree, dict) or set(tree) != set(own):
+                raise ValueError(f"its memory has not the entries {sorted(own)}")
+            check_form(tree["model"]["values"], own["model"]["values"], "the model")
+            for part in ("optimizer", "phases", "tap", "mean"):
+                check_form(tree[part], own[part], f"the memory of {part}")
             self._put(tree, rank)
-        except PaysageError:
-            raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise StorageError(f"no training can go on from this checkpoint: {error!r}") from error
 
     def _put(self, tree: dict[str, Any], rank: int) -> None:
         self.model.set_values(tree["model"]["values"])
@@ -74,6 +78,17 @@ class Memory(NamedTuple):
         self.mean.set_memory(tree["mean"])
         self.monitor.set_memory(tree["monitor"])
         set_generators(tree["generators"], rank)
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """Have whatever a memory of another form leads to be a StorageError."""
+    try:
+        yield
+    except PaysageError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StorageError(f"no training can go on from this checkpoint: {error!r}") from error
 
 
 def _tap(method: Callable) -> TAP | None:

@@ -15,7 +15,8 @@ from paysage.errors import DivergenceError
 from paysage.fit.averaging import ParameterMean
 from paysage.fit.checkpoint import Checkpoint, Position
 from paysage.fit.checks import check_finite, check_same_data
-from paysage.fit.memory import Memory, copied, generators, set_generators
+from paysage.fit.form import check_form
+from paysage.fit.memory import Memory, copied, generators, going_on, set_generators
 from paysage.fit.phases import Phases
 from paysage.fit.step import Step
 from paysage.metrics import ProgressMonitor
@@ -164,11 +165,15 @@ class Training:
     def _go_on(self, stored: dict[str, Any]) -> None:
         """Put everything back to where it was."""
         self._memory.put(stored["memory"])
-        self._set_place(Position(**stored["position"]))
-        self._start = stored["start"]
-        self._remind(stored["callbacks"])
-        if self.monitor.memory:
-            self.metrics = OrderedDict(self.monitor.memory[-1])
+        place = Position(**stored["position"])
+        self._set_place(place)
+        with going_on():
+            self._start = stored["start"] if place.minibatch else {}
+            if place.minibatch:
+                check_form(self._start["values"], self.model.get_values(), "the start of the epoch")
+            self._remind(stored["callbacks"])
+            if self.monitor.memory:
+                self.metrics = OrderedDict(self.monitor.memory[-1])
         if self._verbose:
             print(f"Going on after epoch {self.epoch}\n", flush=True)
 

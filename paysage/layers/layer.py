@@ -9,7 +9,7 @@ from paysage import backends as be
 from paysage.checks import is_whole
 from paysage.errors import BackendError, ConfigError, DataError, ShapeError
 from paysage.layers.parametric import Parametric
-from paysage.registry import Registry
+from paysage.registry import Registry, configuring
 
 Tensor = Any
 
@@ -252,4 +252,5 @@ def layer_from_config(config: dict) -> Layer:
     ConfigError
         If no class of that name has been defined (or imported) in this process.
     """
-    return LAYER_TYPES.get(config.get("layer_type")).from_config(config)
+    with configuring("layer"):
+        return LAYER_TYPES.get(config.get("layer_type")).from_config(config)

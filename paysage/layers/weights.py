@@ -8,6 +8,7 @@ from paysage import backends as be
 from paysage.checks import is_whole
 from paysage.errors import ConfigError
 from paysage.layers.parametric import Parametric
+from paysage.registry import configuring
 
 Tensor = Any
 
@@ -66,4 +67,5 @@ class Weights(Parametric):
 
 def weights_from_config(config: dict) -> Weights:
     """Make weights from their configuration."""
-    return Weights.from_config(config)
+    with configuring("weights"):
+        return Weights.from_config(config)

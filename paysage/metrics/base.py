@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from paysage.errors import ConfigError, DataError
+from paysage.registry import configuring
 
 if TYPE_CHECKING:
     from paysage.metrics.assessment import ModelAssessment
@@ -87,14 +88,15 @@ class Metric:
         ConfigError
             The configuration is another metric's, or has options that this one lacks.
         """
-        options = {key: value for key, value in config.items() if key != "name"}
-        unknown = sorted(set(options) - set(cls.option_names))
-        if config.get("name") != cls.__name__ or unknown:
-            raise ConfigError(
-                f"{cls.__name__} got the configuration {config}; it expects the name "
-                f"'{cls.__name__}' and the options {list(cls.option_names)}"
-            )
-        return cls(**options)
+        with configuring("metric"):
+            options = {key: value for key, value in config.items() if key != "name"}
+            unknown = sorted(set(options) - set(cls.option_names))
+            if config.get("name") != cls.__name__ or unknown:
+                raise ConfigError(
+                    f"{cls.__name__} got the configuration {config}; it expects the name "
+                    f"'{cls.__name__}' and the options {list(cls.option_names)}"
+                )
+            return cls(**options)
 
     def __repr__(self) -> str:
         options = ", ".join(f"{key}={getattr(self, key)!r}" for key in self.option_names)

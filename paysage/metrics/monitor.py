@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from paysage import backends as be
 from paysage import plotting
+from paysage.checks import check_whole
 from paysage.errors import ConfigError, DataError, DivergenceError, PaysageError
 from paysage.files import check_writable
 from paysage.metrics.assessment import ModelAssessment
@@ -169,8 +171,13 @@ class ProgressMonitor:
 
         A saver that was there goes on from its best value, another one starts anew.
         """
-        self.epochs = list(memory["epochs"])
+        self.epochs = [check_whole("an epoch", epoch) for epoch in memory["epochs"]]
         self.memory = [OrderedDict(metrics) for metrics in memory["memory"]]
+        values = [value for metrics in self.memory for value in metrics.values()]
+        if len(self.memory) != len(self.epochs) or not all(
+            isinstance(v, Real | None) for v in values
+        ):
+            raise ValueError("the metrics of an epoch are not numbers")
         for saver in self._savers:
             for kept in memory["savers"]:
                 saver.set_memory(kept)

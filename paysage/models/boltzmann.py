@@ -23,6 +23,7 @@ from paysage.models.state import State
 from paysage.models.sweep import Sweeps, update_hook
 from paysage.models.tap import GibbsFreeEnergy, StateTAP, check_means, gibbs_free_energy
 from paysage.models.tap_descent import Minimizer, TAPReport, warn_unconverged
+from paysage.registry import configuring
 from paysage.threads import threads_for
 
 Tensor = Any
@@ -366,9 +367,16 @@ mean_square_weight, damping
 
     @classmethod
     def from_config(cls, config: dict) -> BoltzmannMachine:
-        """Make the machine that ``get_config`` described; parameters have initial values."""
-        layers = [layer_from_config(c) for c in config["layers"]]
-        return cls(layers, [Connection.from_config(c) for c in config["connections"]])
+        """Make the machine that ``get_config`` described; parameters have initial values.
+
+        Raises
+        ------
+        ConfigError
+            If it is no such configuration, or names a class that has not been imported.
+        """
+        with configuring("machine"):
+            layers = [layer_from_config(c) for c in config["layers"]]
+            return cls(layers, [Connection.from_config(c) for c in config["connections"]])
 
     def get_values(self) -> dict:
         """Copies of all parameters and running means as NumPy arrays, in a tree like the graph."""
@@ -435,15 +443,31 @@ mean_square_weight, damping
         """
         tree = storage.read_tree(store, kind="model")
         try:
+            _check_sizes(tree["config"], tree["values"])
             model = cls.from_config(tree["config"])
             model.set_values(tree["values"])
         except PaysageError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise StorageError(
                 f"{store} holds no machine that can be rebuilt: {error!r}"
             ) from error
         return model
+
+
+def _check_sizes(config: dict, values: dict) -> None:
+    """Refuse a description that is larger than its values, before memory is taken for it."""
+    pairs = [
+        *zip(config["layers"], values["offsets"], strict=True),
+        *(
+            (c["weights"], v["matrix"])
+            for c, v in zip(config["connections"], values["weights"], strict=True)
+        ),
+    ]
+    for described, array in pairs:
+        shape = described["shape"] if "shape" in described else [described["num_units"]]
+        if list(shape) != list(array.shape):
+            raise ValueError(f"{shape} is described, {list(array.shape)} is there")
 
 
 def _functions(callbacks: Any) -> list[Callable[[State], Any]]:

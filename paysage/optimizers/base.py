@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ import numpy as np
 from paysage import backends as be
 from paysage import schedules
 from paysage.capturable import Capturable
-from paysage.checks import check_number
+from paysage.checks import check_number, check_whole
 from paysage.errors import ConfigError
 from paysage.threads import WORTH_CUTTING, pieces, side_by_side
 
@@ -182,12 +183,28 @@ class Optimizer(Capturable):
 
     def set_memory(self, memory: dict[str, Any], model: BoltzmannMachine) -> None:
         """Go on from what ``get_memory`` gave."""
+        if set(memory["settings"]) != set(self._settings()):
+            raise ValueError(f"the settings are {memory['settings']}")
         for name, value in memory["settings"].items():
             setattr(self, name, value.item() if isinstance(value, np.ndarray) else value)
         self.stepsize = schedules.from_config(memory["schedule"])
-        self.lr, self.updates = memory["lr"], memory["updates"]
+        self.lr = None if memory["lr"] is None else check_number("lr", memory["lr"], -math.inf)
+        self.updates = check_whole("updates", memory["updates"])
         self._slots = {(i, k): [*map(be.float_tensor, slots)] for i, k, slots in memory["slots"]}
+        self._check_slots(model)
         self._model = weakref.ref(model)
+
+    def _check_slots(self, model: BoltzmannMachine) -> None:
+        owners = self._owners(model)
+        for (i, name), slots in self._slots.items():
+            own = self._start(be.zeros_like(getattr(owners[i].params, name)))
+            if [be.shape(slot) for slot in slots] != [be.shape(slot) for slot in own]:
+                raise ValueError(f"what is remembered of {name} has not its shape")
+
+    @staticmethod
+    def _owners(model: BoltzmannMachine) -> list[Any]:
+        # the weights, which take longest, first
+        return [*(c.weights for c in model.connections), *model.layers]
 
     def update(self, model: BoltzmannMachine, gradient: ModelGradient) -> None:
         """Move every parameter that is not fixed, then apply the constraints, in place.
@@ -210,8 +227,7 @@ class Optimizer(Capturable):
 
     def move(self, model: BoltzmannMachine, gradient: ModelGradient) -> None:
         """What ``update`` does to tensors, by the numbers that there are."""
-        # the weights, which take longest, first
-        owners = [*(c.weights for c in model.connections), *model.layers]
+        owners = self._owners(model)
         parts = [*gradient.weights, *gradient.layers]
         keys = [(i, name) for i, owner in enumerate(owners) for name in owner.trainable()]
         grads = [getattr(parts[i], name) for i, name in keys]

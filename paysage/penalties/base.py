@@ -8,7 +8,7 @@ from paysage.backends.contract import Tensor
 from paysage.capturable import Capturable
 from paysage.errors import ConfigError
 from paysage.penalties.slices import as_tuple, decode_index, encode_index, widen
-from paysage.registry import Registry
+from paysage.registry import Registry, configuring
 
 _registry = Registry("penalty")
 
@@ -185,7 +185,8 @@ def from_config(config: dict[str, Any]) -> Penalty:
     """
     if not isinstance(config, dict) or "name" not in config:
         raise ConfigError(f"the configuration of a penalty has a 'name'; got {config!r}")
-    return _registry.get(config["name"]).from_config(config)
+    with configuring("penalty"):
+        return _registry.get(config["name"]).from_config(config)
 
 
 def finite(owner: Penalty, name: str, value: Any) -> float:

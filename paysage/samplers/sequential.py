@@ -109,7 +109,11 @@ class SequentialMC(Chains):
     def set_memory(self, memory: dict[str, Any]) -> None:
         """Go on from what ``get_memory`` gave."""
         self.state = state_of(memory["state"])
+        if self.state is not None:
+            self.model.check_state(self.state)
         beta = memory["beta"]
+        if beta is not None and (self.state is None or len(beta) != self.state.batch_size()):
+            raise ValueError("there are not as many inverse temperatures as chains")
         self.beta_sampler.beta = None if beta is None else be.float_tensor(beta)
         self.schedule = schedules.from_config(memory["schedule"])
 

@@ -13,7 +13,7 @@ from paysage import storage
 from paysage.batch import DataShuffler, HDFtable
 from paysage.batch import shuffle as shuffle_module
 from paysage.batch import shuffled as shuffled_module
-from paysage.batch.shuffled import PlainTables
+from paysage.batch.shuffled import Tables
 from paysage.errors import StorageError
 
 pytestmark = pytest.mark.backend_free
@@ -174,7 +174,7 @@ def test_a_failure_leaves_nothing_behind(source, monkeypatch, allowed_mem, error
     def fail(*_, **options):
         raise error
 
-    monkeypatch.setattr(PlainTables, "write", fail)
+    monkeypatch.setattr(Tables, "write", fail)
     with pytest.raises((KeyboardInterrupt, StorageError)):
         shuffled(source, allowed_mem=allowed_mem)
     assert os.listdir(source.parent) == ["data.h5"]

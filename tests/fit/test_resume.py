@@ -13,7 +13,7 @@ from machines import array, build, random_state
 from paysage import backends as be
 from paysage import fit, optimizers, preprocess, schedules, storage
 from paysage.batch import in_memory_batch
-from paysage.errors import ConfigError, StorageError
+from paysage.errors import ConfigError, PaysageError, StorageError
 from paysage.fit import checkpoint
 from paysage.metrics import AISLogLikelihood, EnergyCoefficient, ReconstructionError
 from paysage.samplers import Chains, ParallelTempering, SequentialMC, TemperedTransitions
@@ -474,11 +474,41 @@ def test_a_generator_of_another_device_is_replaced_by_one_that_follows_from_it(t
     assert same(*ends)
 
 
+FORMS = {
+    "the matrix": lambda m: m["model"]["values"]["weights"][0].update(matrix=np.zeros((2, 2))),
+    "a rule of its own": lambda m: m["optimizer"]["settings"].update(update="x"),
+    "a slot": lambda m: m["optimizer"]["slots"][0][2].__setitem__(0, np.zeros(7)),
+    "the rate": lambda m: m["optimizer"].update(lr="fast"),
+    "the chains": lambda m: m["phases"]["chains"].update(state=[np.zeros((2, 9))] * 2),
+    "the temperatures": lambda m: m["phases"]["chains"].update(beta=np.ones((3, 1))),
+    "the mean": lambda m: m["mean"].update(count=1, means=[]),
+    "the metrics": lambda m: m["monitor"].update(memory=[{"x": "y"}] * len(m["monitor"]["epochs"])),
+    "the generators": lambda m: m["generators"].update(numpy=3),
+}
+
+
+@pytest.mark.parametrize("change", FORMS.values(), ids=FORMS)
+def test_a_memory_of_another_form_is_refused(stopped, change):
+    tree = storage.read_tree(stopped, "checkpoint")
+    change(tree["memory"])
+    storage.write_tree(stopped, tree, "checkpoint")
+    with pytest.raises(PaysageError):
+        train(stopped, make(metrics=[ReconstructionError()]), epochs=3)
+
+
+@pytest.mark.parametrize("part", ["written_by", "settings", "position", "memory"])
+def test_a_checkpoint_without_a_part_is_refused(stopped, part):
+    tree = storage.read_tree(stopped, "checkpoint")
+    storage.write_tree(stopped, {**tree, part: [1]}, "checkpoint")
+    with pytest.raises(StorageError, match=f"its {part} is"):
+        train(stopped, make(metrics=[ReconstructionError()]), epochs=3)
+
+
 def test_a_tree_that_no_training_made_is_refused(stopped):
     tree = storage.read_tree(stopped, "checkpoint")
     del tree["memory"]["mean"]["count"]
     storage.write_tree(stopped, tree, "checkpoint")
-    with pytest.raises(StorageError, match="no training can go on from this"):
+    with pytest.raises(StorageError, match="the memory of mean of the checkpoint"):
         train(stopped, make(metrics=[ReconstructionError()]))
 
 

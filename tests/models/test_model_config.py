@@ -1,5 +1,6 @@
 """Graphs, configurations and copies of machines."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ from machines import array, build, pair, random_state, skip
 
 from paysage import backends as be
 from paysage import constraints, penalties
-from paysage.errors import ConfigError, ShapeError
+from paysage.errors import ConfigError, PaysageError, ShapeError
 from paysage.layers import BernoulliLayer, GaussianLayer, Weights
 from paysage.models import BoltzmannMachine, Connection
 
@@ -31,6 +32,32 @@ def test_configuration_is_json_and_makes_the_same_machine():
     assert [type(k) for k in again.layers] == [GaussianLayer, BernoulliLayer, BernoulliLayer]
     assert [(c.target_index, c.domain_index) for c in again.connections] == [(0, 1), (1, 2), (2, 0)]
     assert again.num_parameters() == model.num_parameters()
+
+
+ODD = (None, True, -1, 2.5, 10**12, "x", [], {}, [[1]])
+
+
+def with_one_node_changed(node):
+    """The tree with each of its nodes, in turn, replaced by something else, or gone."""
+    yield from ODD
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield {k: v for k, v in node.items() if k != key}
+            yield from ({**node, key: other} for other in with_one_node_changed(value))
+    elif isinstance(node, list):
+        for n, value in enumerate(node):
+            yield from ([*node[:n], x, *node[n + 1 :]] for x in with_one_node_changed(value))
+
+
+def test_a_configuration_makes_a_machine_or_a_named_error():
+    tried = made = 0
+    for config in with_one_node_changed(json.loads(json.dumps(full().get_config()))):
+        tried += 1
+        with contextlib.suppress(PaysageError):
+            BoltzmannMachine.from_config(config)
+            made += 1
+    assert tried > 500
+    assert made < tried / 2
 
 
 def test_from_config_leaves_the_configuration_alone():

@@ -17,10 +17,10 @@ from typing import Any
 from paysage.storage.document import digest, encode, split_key
 from paysage.storage.locking import hdf5_lock
 from paysage.storage.opening import is_store, open_source
-from paysage.storage.reading import read_group
+from paysage.storage.reading import Entry, find_keys, read_group
 from paysage.storage.writing import write_to_path, write_to_store
 
-__all__ = ["hdf5_lock", "read_tree", "write_tree"]
+__all__ = ["Entry", "hdf5_lock", "read_all", "read_tree", "write_tree"]
 
 
 def write_tree(target: Any, tree: Any, kind: str = "model", key: str = "paysage") -> None:
@@ -79,4 +79,22 @@ def read_tree(source: Any, kind: str = "model", key: str = "paysage") -> Any:
     """
     parts = split_key(key)
     with hdf5_lock(), open_source(source) as (file, size, name):
-        return read_group(file, parts, kind, size, name)
+        return read_group(file, parts, kind, size, name).tree
+
+
+def read_all(source: Any) -> dict[str, Entry]:
+    """Read every tree in a file or an open store, of whatever kind.
+
+    Returns
+    -------
+    dict of Entry
+        By key; empty where the file holds something else only.
+
+    Raises
+    ------
+    StorageError
+        When there is no file, it is not HDF5, or a tree is from a newer library or damaged.
+    """
+    with hdf5_lock(), open_source(source) as (file, size, name):
+        keys = find_keys(file, name)
+        return {key: read_group(file, key.split("/"), None, size, name) for key in keys}

@@ -108,8 +108,8 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-def check_document(document: Any, kind: str, name: str) -> None:
-    """Ours, of a schema we know, and of the kind that was asked for."""
+def check_document(document: Any, kind: str | None, name: str) -> None:
+    """Ours, of a schema we know, and of the kind that was asked for, if one was."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise StorageError(f"{name} is an HDF5 file, but its document is not one of ours")
     schema = document.get("schema")
@@ -120,7 +120,7 @@ def check_document(document: Any, kind: str, name: str) -> None:
             f"{name} was written by a newer Paysage ({document.get('library')}, schema {schema}); "
             f"this is {__version__}, which reads schemas up to {SCHEMA}"
         )
-    if document.get("kind") != kind:
+    if kind is not None and document.get("kind") != kind:
         raise StorageError(f"{name} holds a {document.get('kind')!r}; expected a {kind!r}")
 
 

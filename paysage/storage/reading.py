@@ -1,7 +1,7 @@
 """Reading a tree out of an HDF5 file that may be damaged, or made to do harm."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,18 +18,44 @@ from paysage.storage.document import (
 _MAX_DIMS = 32  # of HDF5
 
 
-def read_group(file: Any, parts: list[str], kind: str, size: int, name: str) -> Any:
+class Entry(NamedTuple):
+    """A tree that a file holds, and what its document says of it."""
+
+    kind: str
+    library: str
+    """version of Paysage that wrote it"""
+    schema: int
+    tree: Any
+
+
+def read_group(file: Any, parts: list[str], kind: str | None, size: int, name: str) -> Entry:
     """The tree of one group; every exception on the way means damage."""
     try:
         group = _find_group(file, parts, name)
         document = _read_document(group, size, name)
         check_document(document, kind, name)
         arrays = _read_arrays(group, document["arrays"], size, name)
-        return unflatten(document["tree"], arrays)
+        tree = unflatten(document["tree"], arrays)
+        return Entry(document["kind"], document["library"], document["schema"], tree)
     except StorageError:
         raise
     except Exception as error:  # h5py raises whatever a damaged file leads HDF5 to
         raise StorageError(f"{name} is damaged: {error}") from error
+
+
+def find_keys(file: Any, name: str) -> list[str]:
+    """Where in the file there are trees; links are not followed, and each group is seen once."""
+    found = []
+
+    def look(path: str, node: Any) -> None:
+        if hasattr(node, "keys") and {"document", "digest"} <= set(node):
+            found.append(path)
+
+    try:
+        file.visititems(look)
+    except Exception as error:  # h5py raises whatever a damaged file leads HDF5 to
+        raise StorageError(f"{name} is damaged: {error}") from error
+    return found
 
 
 def _find_group(file: Any, parts: list[str], name: str) -> Any:

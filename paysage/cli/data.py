@@ -1,0 +1,152 @@
+"""Rows of numbers: read by name or from a file, written to a file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from paysage.errors import ConfigError, DataError, StorageError, in_brief
+from paysage.files import written_whole
+
+HDF5 = (".h5", ".hdf5", ".hdf")
+#: data sets that are found by their names
+NAMED = ("digits", "mnist", "mnist/test")
+
+
+class Rows(NamedTuple):
+    """A table, and whether it is known to hold grey values from 0 to 255."""
+
+    values: np.ndarray
+    """(N, n)"""
+    grey: bool
+
+
+def read_rows(data: str, key: str | None = None) -> Rows:
+    """All rows of a data set or a file.
+
+    Parameters
+    ----------
+    data : str
+        'digits', 'mnist' (its training images), 'mnist/test', or the path of a file that ends with
+        .h5, .npy, .npz or .csv (numbers, separated by commas, a row a line).
+    key : str, optional
+        The table in a file that may have several; it can be left out where there is one.
+
+    Raises
+    ------
+    StorageError
+        There is no such file or table, or it cannot be read.
+    DataError
+        It is no table of numbers.
+    """
+    if data in NAMED:
+        return Rows(_named(data), True)
+    path = Path(data)
+    if not path.is_file():
+        raise StorageError(f"there is no file {data}; data sets with names: {', '.join(NAMED)}")
+    return Rows(_checked(_from_file(path, key), data), False)
+
+
+def _named(name: str) -> np.ndarray:
+    from paysage import datasets
+
+    if name == "digits":
+        return datasets.load_digits().images
+    mnist = datasets.load_mnist()
+    return (mnist.test if name == "mnist/test" else mnist.train).images
+
+
+def _from_file(path: Path, key: str | None) -> np.ndarray:
+    if path.suffix in HDF5:
+        from paysage.batch.layout import find_layout, opened
+
+        with opened(layout := find_layout(path, table_key(path, key))) as read:
+            return read(0, layout.nrows)
+    try:
+        if path.suffix in (".npy", ".npz"):
+            return _unpickled(np.load(path, allow_pickle=False), path, key)
+        if path.suffix in (".csv", ".txt"):
+            return np.loadtxt(path, dtype=np.float32, delimiter=",", ndmin=2)
+    except (OSError, ValueError, EOFError) as error:
+        raise StorageError(f"{path} cannot be read: {in_brief(error)}") from error
+    raise ConfigError(f"{path}: expected a file that ends with .h5, .npy, .npz or .csv")
+
+
+def table_key(path: Path, key: str | None) -> str:
+    """The table of an HDF5 file that is meant; a ConfigError where that cannot be told."""
+    from paysage.batch.contents import contents
+
+    if key is not None:
+        return key
+    tables = [table.key for table in contents(path) if len(table.shape) == 2]
+    if len(tables) != 1:
+        held = ", ".join(tables[:8]) or "none"
+        raise ConfigError(f"{path} has these tables: {held}; choose one by --key")
+    return tables[0]
+
+
+def _unpickled(loaded: Any, path: Path, key: str | None) -> np.ndarray:
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        key = loaded.files[0] if key is None and len(loaded.files) == 1 else key
+        if key not in loaded.files:
+            raise ConfigError(f"{path} has the arrays {', '.join(loaded.files)}; choose by --key")
+        return loaded[key]
+
+
+def _checked(values: np.ndarray, name: str) -> np.ndarray:
+    if values.ndim != 2 or values.dtype.kind not in "biuf":
+        raise DataError(
+            f"{name} has shape {values.shape} and dtype {values.dtype}, expected a table of numbers"
+        )
+    return values
+
+
+def transformation(name: str | None, grey: bool, gaussian: bool) -> Any:
+    """The transform of that name; without one, named images become what the units are.
+
+    Parameters
+    ----------
+    name : 'binarize', 'sample', 'scale', 'none' or None
+    grey : bool
+        Whether the data are known to be grey values.
+    gaussian : bool
+        Whether the visible units are real numbers.
+    """
+    from paysage import preprocess
+
+    if name is None:
+        name = "none" if not grey else "scale" if gaussian else "binarize"
+    if name == "scale":
+        return preprocess.Transformation(preprocess.scale, kwargs={"denominator": 255})
+    function = {
+        "binarize": preprocess.binarize_color,
+        "sample": preprocess.sample_color,
+        "none": preprocess.do_nothing,
+    }[name]
+    return preprocess.Transformation(function)
+
+
+def write_rows(path: Path, rows: np.ndarray, name: str) -> None:
+    """Write a table to a .npy file, or to an .h5 file under a name; whole or not at all."""
+    with written_whole(path) as partial:
+        partial.write_bytes(_npy(rows) if path.suffix == ".npy" else _hdf5(rows, name))
+
+
+def _npy(rows: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, rows, allow_pickle=False)
+    return file.getvalue()
+
+
+def _hdf5(rows: np.ndarray, name: str) -> bytes:
+    import h5py
+
+    with h5py.File("image", "w", driver="core", backing_store=False) as file:
+        file.create_dataset(name, data=rows)
+        file.flush()
+        return file.id.get_file_image()

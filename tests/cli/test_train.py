@@ -1,0 +1,192 @@
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+from cli_lines import TRAIN
+
+from paysage import backends as be
+from paysage import fit, layers
+from paysage.cli.settings import SETTINGS
+from paysage.models import BoltzmannMachine
+
+
+def matrix(path):
+    return be.to_numpy_array(BoltzmannMachine.from_saved(path).connections[0].weights.W())
+
+
+def test_a_machine_is_trained_and_written(paysage, facts, rows):
+    printed = paysage(TRAIN)
+    assert "End of epoch 2" in printed.err
+    assert "End of epoch" not in printed.out
+    assert "m.h5: BoltzmannMachine([BernoulliLayer(9), BernoulliLayer(4)])" in printed.out
+    again = facts(f"{TRAIN} --force --quiet")
+    assert again["epochs"] == 2
+    assert not again["interrupted"]
+    assert again["metrics"]["ReconstructionError"] > 0
+    assert np.isfinite(matrix("m.h5")).all()
+
+
+def test_the_seed_is_all_that_counts(paysage, rows):
+    for name, seed in (("a.h5", 1), ("b.h5", 1), ("c.h5", 2)):
+        paysage(f"{TRAIN} --out {name} --seed {seed} --quiet")
+    assert np.array_equal(matrix("a.h5"), matrix("b.h5"))
+    assert not np.array_equal(matrix("a.h5"), matrix("c.h5"))
+
+
+@pytest.mark.parametrize(
+    "flags, kinds",
+    [
+        ("--model grbm --noise 0.5", [layers.GaussianLayer, layers.BernoulliLayer]),
+        ("--model grbm", [layers.GaussianLayer, layers.BernoulliLayer]),
+        ("--model hopfield", [layers.BernoulliLayer, layers.GaussianLayer]),
+        ("--model dbm --hidden 4 3", [layers.BernoulliLayer] * 3),
+        ("--method cd --optimizer momentum --schedule linear --no-centered --l2 0.01", None),
+        ("--schedule exponential --optimizer rmsprop --transform none --l1 0.1", None),
+        ("--schedule trapezoid --optimizer gradient --hidden-bias 0.5 --schedule constant", None),
+    ],
+)
+def test_kinds_and_settings(paysage, rows, flags, kinds):
+    paysage(f"{TRAIN} {flags} --quiet --epochs 1")
+    model = BoltzmannMachine.from_saved("m.h5")
+    kinds = kinds or [layers.BernoulliLayer] * 2
+    assert [type(layer) for layer in model.layers] == kinds
+    if "--noise" in flags:
+        assert np.allclose(be.to_numpy_array(model.layers[0].params.log_var), 2 * np.log(0.5))
+
+
+def test_a_file_is_overridden_by_flags(paysage, rows, here):
+    (here / "c.toml").write_text(
+        'data = "rows.npy"\nhidden = 3\nepochs = 1\nbatch_size = 10\nlearning_rate = 1\n'
+        'out = "t.h5"\nlog = ["log.csv", "log.jsonl"]\ncheckpoint = "run.h5"\n'
+    )
+    paysage("train c.toml --hidden 5 --learning-rate 0.25 --quiet")
+    assert matrix("t.h5").shape == (9, 5)
+    with open("log.csv") as file:
+        table = list(csv.DictReader(file))
+    assert [row["epoch"] for row in table] == ["0", "1"]
+    assert table[1]["learning_rate"] == "0.25"
+    assert len((here / "log.jsonl").read_text().splitlines()) == 2
+    stored = fit.read_checkpoint("run.h5")["position"]
+    assert stored["epoch"] == 1
+
+
+def test_json_is_as_good_as_toml(paysage, rows, here):
+    settings = {"data": "rows.npy", "hidden": [2], "epochs": 1, "batch_size": 9, "out": "j.h5"}
+    (here / "c.json").write_text(json.dumps(settings))
+    paysage("train c.json --quiet")  # three rows to validate with, too few for divergences
+    assert matrix("j.h5").shape == (9, 2)
+
+
+def test_resuming_gives_the_same_bits(paysage, rows):
+    paysage(f"{TRAIN} --out whole.h5 --epochs 3 --schedule constant --quiet")
+    part = f"{TRAIN} --out part.h5 --schedule constant --checkpoint run.h5 --quiet"
+    paysage(f"{part} --epochs 1")
+    paysage(f"{part} --epochs 3 --resume")
+    assert np.array_equal(matrix("whole.h5"), matrix("part.h5"))
+
+
+def test_an_interrupt_keeps_what_there_is(facts, paysage, rows, monkeypatch):
+    class Now(fit.callbacks.PauseOnInterrupt):
+        def after_batch(self, training):
+            if training.epoch == 1:
+                self.interrupted = True
+                training.pause()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit.callbacks, "PauseOnInterrupt", Now)
+        found = facts(f"{TRAIN} --checkpoint run.h5 --quiet", 130)
+    assert found["interrupted"]
+    paysage(f"{TRAIN} --checkpoint run.h5 --resume --quiet")
+    paysage(f"{TRAIN} --out whole.h5 --quiet")
+    assert np.array_equal(matrix("whole.h5"), matrix("m.h5"))
+
+
+def test_a_file_is_streamed(paysage, rows):
+    with h5py.File("rows.h5", "w") as file:
+        file["some/table"] = rows
+    paysage(f"{TRAIN} --data rows.h5 --stream --quiet")
+    assert matrix("m.h5").shape == (9, 4)
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        ("--hidden 3 3", "expected one number for the model 'rbm'"),
+        ("--model dbm", "expected several numbers for the model 'dbm'"),
+        ("--hidden 0", "hidden must be a whole number, at least 1"),
+        ("--epochs -1", "num_epochs must be a whole number"),
+        ("--batch-size 1000", "batch_size is 1000 but there are only 42 rows"),
+        ("--noise 1", "noise is a setting of the model 'grbm'"),
+        ("--model grbm --noise 0", "noise must be above 0"),
+        ("--model hopfield --hidden-bias 1", "have no biases"),
+        ("--seed -1", "seed must be a whole number"),
+        ("--data none.npy", "there is no file none.npy"),
+        ("--stream", "stream needs an HDF5 file"),
+        ("--resume", "resume needs the file of a checkpoint"),
+        ("--log log.txt", "ends with .csv or .jsonl"),
+        ("--out none/m.h5", "there is no folder"),
+        ("--learning-rate nan", "initial"),
+        ("--train-fraction 1", "train_fraction is 1.0"),
+        ("--optimizer gradient --learning-rate 1e38 --model grbm", "lower the learning rate"),
+    ],
+)
+def test_what_cannot_be_is_said(error, rows, here, flags, said):
+    assert said in error(f"{TRAIN} --quiet {flags}")
+    assert not (here / "m.h5").exists()
+
+
+def test_files_are_not_lost(error, paysage, rows, here):
+    for name in ("m.h5", "run.h5", "log.csv"):
+        (here / name).write_text("precious")
+        line = f"{TRAIN} --checkpoint run.h5 --log log.csv"
+        assert f"{name} is there already: --force replaces it" in error(line)
+        assert (here / name).read_text() == "precious"
+        (here / name).unlink()
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("hiden = 3", "unknown key 'hiden': did you mean 'hidden'?"),
+        ("zzz = 3", "unknown key 'zzz': expected one of data, key"),
+        ('model = "rbn"', "model is 'rbn', did you mean 'rbm'?"),
+        ('epochs = "3"', "epochs is '3', expected a whole number"),
+        ("epochs = 2.5", "epochs is 2.5, expected a whole number"),
+        ("epochs = true", "epochs is True, expected a whole number"),
+        ("hidden = []", "hidden is [], expected a whole number, or a list of them"),
+        ("learning_rate = true", "learning_rate is True, expected a number"),
+        ("centered = 1", "centered is 1, expected true or false"),
+        ("data = 3", "data is 3, expected a string"),
+        ("[hidden]\nx = 1", "hidden is {'x': 1}"),
+        ("epochs = = 2", "is not TOML"),
+        ("epochs = 1", "data is missing"),
+    ],
+)
+def test_a_bad_file_is_named(error, here, text, said):
+    (here / "c.toml").write_text(text)
+    assert said in error("train c.toml --out m.h5").replace("[{'x': 1}]", "{'x': 1}")
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    "name, text, said",
+    [
+        ("c.json", "[1]", "holds a list, expected settings by name"),
+        ("c.json", "{", "is not JSON"),
+        ("c.yaml", "a: 1", "ends with .toml or .json"),
+        ("c.toml", None, "cannot read c.toml"),
+    ],
+)
+def test_another_file_is_named(error, here, name, text, said):
+    if text is not None:
+        (here / name).write_text(text)
+    assert said in error(f"train {name} --out m.h5")
+
+
+@pytest.mark.backend_free
+def test_every_default_is_of_its_kind():
+    for setting in SETTINGS.values():
+        assert not setting.choices or setting.default in (None, *setting.choices)

@@ -22,6 +22,7 @@ from paysage.batch import in_memory_batch
 from paysage.errors import PaysageError
 from paysage.fit.callbacks import Callback, EarlyStopping, HalveOnDivergence, PauseOnInterrupt
 from paysage.metrics import ReconstructionError
+from paysage.models import State
 
 BACKENDS = ("python", "pytorch")
 EPOCHS = 3
@@ -35,6 +36,8 @@ CASES = {
     "deep": {"kinds": "OBB", "sizes": (8, 6, 5), "burn_in": 1},
     "settled": {"kinds": "BBB", "sizes": (8, 6, 5), "positive_phase": fit.MeanField(0.0, 5)},
     "tap": {"method": "tap"},
+    # a sample that the phases did not make, as docs/concepts/training.md has it
+    "reconstructed": {"method": "reconstruction", "negative_phase_batch_size": 33},
     "bf16": {"precision": "bf16"},
     "annealed": {"beta_std": 1.6},  # drawn otherwise: by NumPy's generator
     # large enough to be cut into blocks, one a process
@@ -65,11 +68,18 @@ def make(kinds="BB", sizes=(8, 6), center=False, rows=(127, 20), turn=0):
 
 def train(trainer, name="plain", epochs=EPOCHS, method="pcd", **options):
     rule = rule_named(name)
-    methods = {"tap": fit.TAP(num_samples=3).tap_update, "pcd": fit.pcd, "cd": fit.cd}
+    tap = fit.TAP(num_samples=3).tap_update
+    methods = {"tap": tap, "pcd": fit.pcd, "cd": fit.cd, "reconstruction": reconstruction}
     options = {"verbose": False, "lr_period": "epoch", **options}
     trainer.train(rule, epochs, method=methods.get(method, method), **options)
     memory = {**trainer.model.get_values(), "optimizer": rule.get_memory(trainer.model)["slots"]}
     return {"memory": memory, "monitor": trainer.monitor.memory, "state": be.get_random_state()}
+
+
+def reconstruction(visible, phases):
+    data = phases.positive_state(visible)
+    sample = phases.model.mean_field_iteration(1, State.from_visible(visible, phases.model))
+    return phases.gradient(data, sample)
 
 
 def run(case, processes=None):

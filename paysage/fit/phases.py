@@ -102,8 +102,9 @@ class Phases:
         self._positive: dict[int, State] = {}
         self._last_mean: dict[int, Tensor] = {}
         self._cut: dict[int, tuple[State, list[_Block | None]]] = {}
-        #: rows of the two phases in all processes
-        self._rows = [1, 1]
+        #: rows of the minibatch in all processes, where there are several
+        self.minibatch = 1
+        self._sample: State | None = None
         #: positive state of the last gradient
         self.data: State | None = None
 
@@ -198,14 +199,14 @@ class Phases:
         minibatch, is the gradient.
         """
         self.data = data
-        return self._builder.compute(data, sample, self._weight(data, sample))
+        return self._builder.compute(data, sample, self._weight(sample))
 
-    def _weight(self, data: State, sample: State) -> float:
-        """Of the sample's mean, where the shares of the phases are no equal parts of their rows."""
-        if self._share.size == 1:
+    def _weight(self, sample: State) -> float:
+        """Of the sample's mean, where shares of chains and minibatch are no equal parts of them."""
+        if self._share.size == 1 or sample is not self._sample:
             return 1.0
-        part = [s.batch_size() / rows for s, rows in zip((data, sample), self._rows, strict=True)]
-        return part[1] / part[0]
+        chains = self.negative.get_state().batch_size()
+        return self.share_of(chains) / self.share_of(self.minibatch)
 
     # blocks of rows
 
@@ -238,10 +239,10 @@ class Phases:
         """Those of so many rows that are made in this process."""
         return self._share.of(self._parts(rows))
 
-    def _made(self, phase: int, state: State) -> State:
-        """What is made here of the state of a phase."""
-        self._rows[phase] = rows = state.batch_size()
-        return state if self._share.size == 1 else rows_of(state, self._mine(rows))
+    def _made(self, state: State) -> State:
+        """What is made here of a state."""
+        whole = self._share.size == 1
+        return state if whole else rows_of(state, self._mine(state.batch_size()))
 
     def _sweeps(self, phase: int, k: int) -> Sweeps:
         """The sweeps of block k of a phase, with memory of their own."""
@@ -269,7 +270,7 @@ class Phases:
         state = self._positive[rows]
         state[0] = visible
         blocks = self._blocks(0, state, state)
-        return self._made(0, state), [
+        return self._made(state), [
             partial(_inside, self._positive_block, visible, block) for block in blocks
         ]
 
@@ -310,7 +311,8 @@ class Phases:
         chains = self.negative.get_state()
         state = self._with_room_for_mean(chains)
         blocks = self._blocks(1, chains, state)
-        return self._made(1, state), [
+        self._sample = self._made(state)
+        return self._sample, [
             partial(_inside, self._negative_block, start, block) for block in blocks
         ]
 

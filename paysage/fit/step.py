@@ -87,13 +87,14 @@ class SharedStep(Step):
 
     def __call__(self, visible: Tensor) -> None:
         """Learn from the visible units (B, V) of a minibatch, the same one in all processes."""
+        self.phases.minibatch = rows = int(be.shape(visible)[0])
         gradient = self.method(visible, self.phases)
         check_gradient(gradient)
         means = {}
         if self._centered and self.phases.data is not None:
             means = means_of_centered(self.model, self.phases.data)
-        total, share = self._add_up, self.phases.share_of(int(be.shape(visible)[0]))
-        total(gradient, means, share, self.pause)
+        total = self._add_up
+        total(gradient, means, self.phases.share_of(rows), self.pause)
         self.optimizer.update(self.model, total.gradient)
         move_offsets(self.model, {i: total.means[i] for i in means})
         self.settle_pause(total.pause)

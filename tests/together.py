@@ -242,7 +242,9 @@ def halved(processes=None):
         return explode(visible, phases) if count[0] == 10 else fit.pcd(visible, phases)
 
     callbacks = [HalveOnDivergence(), EarlyStopping("ReconstructionError", patience=1, least=9.0)]
-    found = train(make(), epochs=9, method=method, processes=processes, callbacks=callbacks)
+    # averaged from the second epoch on, in which that happens
+    options = {"callbacks": callbacks, "processes": processes, "average_last": 0.8}
+    found = train(make(), epochs=9, method=method, **options)
     return {**found, "steps": count[0]}
 
 

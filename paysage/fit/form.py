@@ -10,25 +10,27 @@ import numpy as np
 from paysage.errors import StorageError
 
 
-def check_form(stored: Any, own: Any, where: str) -> None:
+def check_form(stored: Any, own: Any, where: str, rows: bool = True) -> None:
     """Raise a StorageError that names a place where a stored tree differs in form from one's own.
 
     Dictionaries have the same keys, lists the same length, arrays the same shape, and numbers stand
     for numbers. What is None or an empty list in one's own tree may be anything, and what is an
-    array in it may be None.
+    array in it may be None. Without ``rows``, arrays may have other numbers of rows.
     """
     if isinstance(own, dict):
         if not isinstance(stored, dict) or set(stored) != set(own):
             _refuse(stored, f"the entries {sorted(own)}", where)
         for key in own:
-            check_form(stored[key], own[key], f"{where}.{key}")
+            check_form(stored[key], own[key], f"{where}.{key}", rows)
     elif isinstance(own, list | tuple):
         if not isinstance(stored, list) or (own and len(stored) != len(own)):
             _refuse(stored, f"a list of {len(own)}", where)
         for n, pair in enumerate(zip(stored, own, strict=False)):
-            check_form(*pair, f"{where}[{n}]")
+            check_form(*pair, f"{where}[{n}]", rows)
     elif isinstance(own, np.ndarray):
-        alike = isinstance(stored, np.ndarray) and stored.shape == own.shape
+        first = 0 if rows else 1
+        alike = isinstance(stored, np.ndarray) and stored.ndim == own.ndim
+        alike = alike and stored.shape[first:] == own.shape[first:]
         if stored is not None and not alike:
             _refuse(stored, f"an array of shape {own.shape}", where)
     elif own is not None and not _same_kind(stored, own):

@@ -51,8 +51,8 @@ class Memory(NamedTuple):
             "generators": generators(),
         }
 
-    def put(self, tree: dict[str, Any], rank: int = 0) -> None:
-        """Go back to where ``get`` was called, in the process of this number.
+    def put_stored(self, tree: Any) -> None:
+        """As ``put``, in a training that has not begun, of a tree that comes from a file.
 
         Raises
         ------
@@ -65,10 +65,12 @@ class Memory(NamedTuple):
                 raise ValueError(f"its memory has not the entries {sorted(own)}")
             check_form(tree["model"]["values"], own["model"]["values"], "the model")
             for part in ("optimizer", "phases", "tap", "mean"):
-                check_form(tree[part], own[part], f"the memory of {part}")
-            self._put(tree, rank)
+                rows = part != "phases" or not self.phases.may_restart
+                check_form(tree[part], own[part], f"the memory of {part}", rows)
+            self.put(tree)
 
-    def _put(self, tree: dict[str, Any], rank: int) -> None:
+    def put(self, tree: dict[str, Any], rank: int = 0) -> None:
+        """Go back to where ``get`` was called, in the process of this number."""
         self.model.set_values(tree["model"]["values"])
         self.optimizer.set_memory(tree["optimizer"], self.model)
         self.phases.set_memory(tree["phases"])

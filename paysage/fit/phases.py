@@ -121,6 +121,11 @@ class Phases:
             self._betas if driven else AutoregressiveGammaSampler(beta_std=0.0)
         )
 
+    @property
+    def may_restart(self) -> bool:
+        """Whether the chains may be put at a minibatch, and are then as many as it has rows."""
+        return self._betas is not None
+
     def get_memory(self) -> dict[str, Any]:
         """What the chains remember, as arrays and JSON values; see ``Chains.get_memory``."""
         driven = self._betas is not None and self.negative.beta_sampler is self._betas

@@ -164,7 +164,7 @@ class Training:
 
     def _go_on(self, stored: dict[str, Any]) -> None:
         """Put everything back to where it was."""
-        self._memory.put(stored["memory"])
+        self._memory.put_stored(stored["memory"])
         place = Position(**stored["position"])
         self._set_place(place)
         with going_on():

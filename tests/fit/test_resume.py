@@ -142,6 +142,7 @@ CASES = {
     "own rule": ({}, Counting, {}),
     "burn-in": ({}, adam, {"burn_in": 3}),
     "burn-in of cd": ({}, adam, {"burn_in": 3, "method": fit.cd}),
+    "cd on few rows": ({"batch_size": 12}, adam, {"method": fit.cd}),
     "still": ({}, adam, {"beta_std": 0.0, "negative_phase_batch_size": 7}),
     "averaged": ({"center": True}, adam, {"average_last": 0.8}),
     "settled": (DEEP, adam, {"positive_phase": fit.MeanField(1e-4)}),

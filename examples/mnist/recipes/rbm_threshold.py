@@ -9,7 +9,7 @@ import estimates
 import recipe
 
 NAME = "rbm_threshold"
-SETTINGS = recipe.Training(epochs=100, rate=0.1, batch_size=50)
+SETTINGS = recipe.Training(epochs=50, rate=0.1, batch_size=50, l2=1e-3)
 
 
 def run(options: argparse.Namespace) -> estimates.Found:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paysage import backends as be
-from paysage import batch, datasets, fit, optimizers, preprocess, schedules
+from paysage import batch, datasets, fit, optimizers, penalties, preprocess, schedules
 from paysage.errors import PaysageError
 from paysage.layers import BernoulliLayer
 from paysage.models import BoltzmannMachine
@@ -35,6 +35,8 @@ class Training(NamedTuple):
     decay: float = 0.5
     """part of the epochs in which the rate falls to zero, in a straight line"""
     average_last: float = 0.1
+    l2: float = 0.0
+    """strength of the penalty on the squared weights"""
 
 
 class Spent(NamedTuple):
@@ -106,6 +108,9 @@ def train(model: BoltzmannMachine, data: batch.Batch, settings: Training, **kwar
     """
     falling = round(settings.decay * settings.epochs)
     rate = schedules.Trapezoid(settings.rate, settings.epochs, decay=falling)
+    if settings.l2:
+        for connection in model.connections:
+            connection.weights.add_penalty({"matrix": penalties.l2_penalty(settings.l2)})
     trainer = fit.SGD(model, data)
     trainer.monitor.generator_metrics = []
     start = now()

@@ -16,7 +16,7 @@ from paysage.batch import Batch
 from paysage.models import BoltzmannMachine
 
 NAME = "dbm"
-SETTINGS = recipe.Training(epochs=8, rate=0.05, mcsteps=2)
+SETTINGS = recipe.Training(epochs=12, rate=0.05, mcsteps=2)
 NUM_HIDDEN = 1000
 
 

@@ -715,7 +715,8 @@ def units_dot(units: Tensor, matrix: Tensor, out: Tensor | None = None) -> Tenso
     As `dot`, but on the CPU elements that are zero are skipped where most of them are, which takes
     a fraction of the time. A zero then hides NaN and infinity in the matrix. The matrix may be a
     transposed view, or one in bfloat16 (see `bfloat16_zeros`); sums are of single precision even
-    then. On the GPU the units are rounded to bfloat16 in this case, on the CPU they are not.
+    then. On the GPU the units are rounded to bfloat16 in this case, on the CPU they are not. An
+    `out` of another shape is a ShapeError.
     """
 
 
@@ -764,8 +765,8 @@ def moment_gap(
     """<a b^T>_model - <a b^T>_data, means over rows: (B, m), (B, n) of each phase -> (m, n).
 
     The number of rows may differ between the phases. `scratch` (m, n) is overwritten if given,
-    and saves an allocation on the backends that need one. With `part`, a slice with a start and a
-    stop, only these rows of the result are computed, so that threads may share the work.
+    and saves an allocation on the backends that need one. With `part`, a slice without a step,
+    only these rows of the result are computed, so that threads may share the work.
     Both b may be in bfloat16 (see `bfloat16_zeros`); the result is in single precision even then.
     """
 

@@ -1,4 +1,4 @@
-"""Products that skip zeros, held against the plain ones."""
+"""Products by compiled loops, held against the plain ones."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def check_dot(units, matrix, transposed):
 @pytest.mark.parametrize("density", [0.0, 0.02, 0.13, 0.3, 0.34, 0.6, 1.0])
 def test_units_dot_is_the_product(density, transposed, values):
     matrix = np.random.default_rng(2).normal(size=(77, 301))
-    for rows in (1, 7, 50):
+    for rows in (1, 4, 7, 50):
         check_dot(rows_of(density, (rows, 77), rows, values), matrix, transposed)
 
 
@@ -56,10 +56,10 @@ def test_zeros_are_skipped_where_they_are_many():
     units = np.zeros((30, 8), np.float32)
     units[:, 3] = 1.0
     out = np.empty((30, 3), np.float32)
-    assert products.skipped_dot(units, matrix, out) and np.all(out == 1)
-    assert products.skipped_dot(units, np.ascontiguousarray(matrix.T).T, out) and np.all(out == 1)
+    assert products.fast_dot(units, matrix, out) and np.all(out == 1)
+    assert products.fast_dot(units, np.ascontiguousarray(matrix.T).T, out) and np.all(out == 1)
     units[:] = 1.0
-    assert not products.skipped_dot(units, matrix, out)
+    assert not products.fast_dot(units, matrix, out)
 
 
 def test_what_the_loops_cannot_read_is_left_to_blas():
@@ -72,14 +72,17 @@ def test_what_the_loops_cannot_read_is_left_to_blas():
         (units, np.ones((8, 6), np.float32)[:, ::2], out),
         (units, matrix, np.empty((30, 6), np.float32)[:, ::2]),
         (units[:10], matrix, out),
+        (np.ones((33, 8), np.float32), matrix.T.copy().T, np.empty((33, 3), np.float32)),
         (units[0], matrix, out[0]),
     ]
     for arguments in wrong:
-        assert not products.skipped_dot(*arguments)
+        assert not products.fast_dot(*arguments)
 
 
-def test_a_unit_that_is_nan_is_seen():
-    units = np.zeros((30, 8))
+@pytest.mark.parametrize("rest", [0.0, 1.0])
+@pytest.mark.parametrize("rows", [6, 30, 40])
+def test_a_unit_that_is_nan_is_seen(rows, rest):
+    units = np.full((rows, 8), rest)
     units[2, 5] = np.nan
     for transposed in (False, True):
         matrix = be.float_tensor(np.ones((3, 8) if transposed else (8, 3)))
@@ -91,6 +94,30 @@ def test_a_unit_that_is_nan_is_seen():
 def test_units_dot_refuses_shapes_that_do_not_fit():
     with pytest.raises((ValueError, RuntimeError), match=r"aligned|cannot be multiplied"):
         be.units_dot(be.zeros((4, 3)), be.zeros((2, 5)))
+    for shape in ((4, 6), (3, 5)):
+        with pytest.raises(ShapeError, match=r"out of shape .* for a product of shape \(4, 5\)"):
+            be.units_dot(be.zeros((4, 3)), be.zeros((3, 5)), out=be.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    "part", [slice(None), slice(None, 4), slice(-3, None), slice(2, 99), slice(5, 5), slice(4, 1)]
+)
+def test_parts_are_slices_as_python_has_them(part):
+    matrix = be.float_tensor(np.random.default_rng(7).normal(size=(9, 5)))
+    wanted, gap = np.zeros((5, 9)), np.zeros((9, 5))
+    wanted[:, part], gap[part] = arr(matrix).T[:, part], -1.0
+    assert np.array_equal(arr(be.write_transposed(matrix, be.zeros((5, 9)), part)), wanted)
+    found = be.add_outer_(be.zeros((9, 5)), be.ones((9,)), be.ones((5,)), -1.0, part)
+    assert np.array_equal(arr(found), gap)
+    found = be.moment_gap(
+        *(be.ones((2, n)) for n in (9, 5)),
+        *(be.zeros((2, n)) for n in (9, 5)),
+        out=be.zeros((9, 5)),
+        part=part,
+    )
+    assert np.array_equal(arr(found), gap)
+    with pytest.raises(ShapeError, match="without a step"):
+        be.write_transposed(matrix, be.zeros((5, 9)), slice(0, 9, 2))
 
 
 @pytest.mark.parametrize("densities", [(0.1, 0.1), (0.1, 0.9), (0.9, 0.1), (0.9, 0.9), (0.0, 0.0)])

@@ -119,7 +119,7 @@ def moment_gap(
     The shapes have been checked.
     """
     shape, kind = (model_a.shape[1], model_b.shape[1]), np.result_type(model_a, model_b, _SINGLE)
-    rows = part or slice(0, shape[0])
+    rows = products.span(part, shape[0])
     target, other = _buffer(out, shape, kind), _buffer(scratch, shape, kind)
     phases = ((model_a, model_b, 1 / len(model_a)), (data_a, data_b, -1 / len(data_a)))
     for k, (a, b, weight) in enumerate(phases):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from paysage.backends.cpu.products import span
 from paysage.errors import ShapeError
 
 Array = np.ndarray
@@ -48,7 +49,7 @@ def write(out: Halves, matrix: Array, part: slice | None = None) -> None:
     """Rows `part` of the rounded matrix become those of a matrix (m, n)."""
     if matrix.shape != out.shape:
         raise ShapeError(f"to_bfloat16_ got a matrix {matrix.shape} for one of shape {out.shape}")
-    rows = part or slice(0, len(out))
+    rows = span(part, len(out))
     _kernels().round_rows(_ready(matrix), rows.start, rows.stop, out.words)
 
 
@@ -58,7 +59,7 @@ def write_transposed(out: Halves, matrix: Array, part: slice | None = None) -> N
         raise ShapeError(
             f"to_bfloat16_transposed_ got a matrix {matrix.shape} for one of shape {out.shape}"
         )
-    rows = part or slice(0, len(out))
+    rows = span(part, len(out))
     _kernels().round_columns(_ready(matrix), rows.start, rows.stop, out.words)
 
 
@@ -102,7 +103,7 @@ def moment_gap(
     target = out
     if target is None or not _readable(target):
         target = np.empty(shape, np.float32)
-    rows = part or slice(0, shape[0])
+    rows = span(part, shape[0])
     data_a, model_a = _ready(data_a), _ready(model_a)
     factors = (model_a, model_b.words, data_a, data_b.words)
     if not _kernels().moment_gap(*factors, rows.start, rows.stop, SPARSE, target):

@@ -35,7 +35,10 @@ def units_dot(units, matrix, out=None):
         return halves.dot(units, matrix, out)
     if out is None:
         out = np.empty((len(units), matrix.shape[1]), np.result_type(units, matrix))
-    return out if products.skipped_dot(units, matrix, out) else dot(units, matrix, out)
+    if not products.fast_dot(units, matrix, out):
+        products.check_product(units, matrix, out)
+        dot(units, matrix, out)
+    return out
 
 
 def has_bfloat16():

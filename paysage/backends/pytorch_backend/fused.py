@@ -76,6 +76,7 @@ def onehot_sample(field, loc, beta=None, out=None):
 
 
 def units_dot(units, matrix, out=None):
+    products.check_product(units, matrix, out)
     if isinstance(matrix, halves.Halves):
         result = halves.dot(_array(units), matrix, _array(out))
         return torch.from_numpy(result) if out is None else out
@@ -83,7 +84,7 @@ def units_dot(units, matrix, out=None):
         return gpu.bfloat16_dot(units, matrix, out)
     if out is None:
         out = torch.empty((len(units), matrix.shape[1]), dtype=units.dtype, device=units.device)
-    if on_gpu(units) or not products.skipped_dot(_array(units), _array(matrix), _array(out)):
+    if on_gpu(units) or not products.fast_dot(_array(units), _array(matrix), _array(out)):
         torch.mm(units, matrix, out=out)
     return out
 
@@ -104,7 +105,7 @@ def to_bfloat16_(out, x, part=None):
     if isinstance(out, halves.Halves):
         halves.write(out, _array(x), part)
     else:
-        rows = part or slice(0, len(out))
+        rows = products.span(part, len(out))
         out[rows] = x[rows]
     return out
 
@@ -118,7 +119,7 @@ def to_bfloat16_transposed_(out, x, part=None):
 
 def write_transposed(matrix, out, part=None):
     if on_gpu(out):
-        rows = part or slice(0, len(matrix))
+        rows = products.span(part, len(matrix))
         out[:, rows] = matrix[rows].t()
     else:
         products.write_transposed(_array(matrix), _array(out), part)
@@ -127,7 +128,7 @@ def write_transposed(matrix, out, part=None):
 
 def add_outer_(out, a, b, weight=1.0, part=None):
     if on_gpu(out):
-        rows = part or slice(0, len(a))
+        rows = products.span(part, len(a))
         out[rows].addr_(a[rows], b, alpha=weight)
     else:
         products.add_outer(_array(out), _array(a), _array(b), weight, part)
@@ -142,7 +143,7 @@ def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=No
         out = torch.empty(
             (model_a.shape[1], model_b.shape[1]), dtype=model_a.dtype, device=model_a.device
         )
-    rows = part or slice(0, len(out))
+    rows = products.span(part, len(out))
     if halves.check_both(data_b, model_b):
         halves.moment_gap(_array(data_a), data_b, _array(model_a), model_b, _array(out), part)
         return out

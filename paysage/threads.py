@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import itertools
+import math
 import os
 import sys
 import threading
@@ -24,8 +25,9 @@ from typing import Any
 #: products of fewer multiplications than this, about 10 ms of one core, run on one thread
 FEW_MULTIPLICATIONS = 5e8
 
-#: multiplications that are worth waking another thread, which takes about 30 microseconds
-WORTH_CUTTING = 1e6
+#: multiplications that are worth waking another thread, about 200 microseconds of one core: the
+#: waking takes some 50, and two threads of Python wait for each other
+WORTH_CUTTING = 1e7
 
 #: multiplications that are worth more than two pieces, about a millisecond of one core
 WORTH_QUARTERS = 5e7
@@ -71,7 +73,7 @@ def threads_for(multiplications: float) -> Iterator[None]:
         yield
 
 
-def side_by_side(*tasks: Callable[[], Any]) -> list[Any]:
+def side_by_side(*tasks: Callable[[], Any], operations: float = math.inf) -> list[Any]:
     """Call functions that share nothing they write to, at once where there are cores for them.
 
     Inside `threads_for` each product has one thread, so that several can run side by side; waiting
@@ -79,12 +81,18 @@ def side_by_side(*tasks: Callable[[], Any]) -> list[Any]:
     within a task that runs beside others already. If several fail, the error of the first one is
     raised, after all have ended.
 
+    Parameters
+    ----------
+    *tasks : functions without arguments
+    operations : float
+        Multiplications of all together, see `pieces`; few are not worth waking a thread.
+
     Returns
     -------
     list
         What each of them returned.
     """
-    if len(tasks) < 2 or working():
+    if len(tasks) < 2 or operations < WORTH_CUTTING or working():
         return [task() for task in tasks]
     return _Round(tasks).results(max(0, min(len(tasks), _sharing) - 1))
 

@@ -190,6 +190,15 @@ def test_tasks_within_tasks_are_called_one_after_the_other(two_threads):
 
 
 @pytest.mark.parametrize("size", [1, 31, 64, 100, 1000])
+def test_tasks_that_are_not_worth_it_stay_in_this_thread(monkeypatch):
+    monkeypatch.setattr(threads, "_sharing", 2)
+    barrier = threading.Barrier(2, timeout=20)
+    side_by_side(barrier.wait, barrier.wait, operations=WORTH_CUTTING)  # both at once, or it fails
+    here = threading.current_thread()
+    found = side_by_side(*[threading.current_thread] * 4, operations=WORTH_CUTTING / 2)
+    assert found == [here] * 4
+
+
 @pytest.mark.parametrize("work", [0, WORTH_CUTTING, 100 * WORTH_CUTTING])
 def test_pieces_cover_a_range_once(size, work):
     parts = pieces(size, work)

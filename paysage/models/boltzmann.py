@@ -81,6 +81,10 @@ class BoltzmannMachine:
         owners = [*self.layers, *(c.weights for c in self.connections)]
         return sum(owner.num_parameters() for owner in owners)
 
+    def num_weights(self) -> int:
+        """Number of weights of all connections."""
+        return sum(c.weights.shape[0] * c.weights.shape[1] for c in self.connections)
+
     def largest_matrix(self) -> int:
         """Number of weights of the connection that has most."""
         return max(c.weights.shape[0] * c.weights.shape[1] for c in self.connections)

@@ -77,7 +77,9 @@ class GradientBuilder:
             Of the mean over the sample.
         """
         self._zero_fixed()
-        side_by_side(*self._tasks(data, sample, weight))
+        rows = len(data[0]) + len(sample[0])
+        tasks = self._tasks(data, sample, weight)
+        side_by_side(*tasks, operations=rows * self.model.num_weights())
         for connection, part in zip(self.model.connections, self.result.weights, strict=True):
             connection.weights.add_penalty_gradients_(part)
         return self.result

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 Tensor = Any
 
-#: multiplications of a matrix product that take as long as one element of a step
-COST_OF_STEP = 15
+#: multiplications of a matrix product that take as long as one element of a step: parameters and
+#: slots come from far, another thread wrote half of the gradient
+COST_OF_STEP = 45
 
 #: attributes of an optimizer that are no settings
 _REMEMBERED = ("stepsize", "lr", "updates", "numbers", "_slots", "_model")
@@ -246,7 +247,9 @@ class Optimizer(Capturable):
 
     def _move_all(self, moved: list[list[Tensor]]) -> None:
         if self.elementwise:
-            side_by_side(*(task for tensors in moved for task in self._tasks(*tensors)))
+            cost = COST_OF_STEP * sum(be.num_elements(tensors[0]) for tensors in moved)
+            tasks = (task for tensors in moved for task in self._tasks(*tensors))
+            side_by_side(*tasks, operations=cost)
             return
         for tensors in moved:
             self._step(*tensors)

@@ -216,6 +216,10 @@ def tsum(x, axis=None, keepdims=False):
 
 
 def mean(x, axis=None, keepdims=False):
+    if axis == 0 and not keepdims and x.dtype == Float and 0 < x.size < LONG_SUM:
+        total = np.add.reduce(x)  # as np.mean does it, but for what that takes to find out
+        total /= x.dtype.type(len(x))
+        return total
     return _narrow(np.mean(x, axis=axis, dtype=_accumulator(x), keepdims=keepdims), x)
 
 

@@ -189,7 +189,6 @@ def test_tasks_within_tasks_are_called_one_after_the_other(two_threads):
         assert side_by_side(lambda: 3, lambda: 4) == [3, 4]
 
 
-@pytest.mark.parametrize("size", [1, 31, 64, 100, 1000])
 def test_tasks_that_are_not_worth_it_stay_in_this_thread(monkeypatch):
     monkeypatch.setattr(threads, "_sharing", 2)
     barrier = threading.Barrier(2, timeout=20)
@@ -199,6 +198,7 @@ def test_tasks_that_are_not_worth_it_stay_in_this_thread(monkeypatch):
     assert found == [here] * 4
 
 
+@pytest.mark.parametrize("size", [1, 31, 64, 100, 1000])
 @pytest.mark.parametrize("work", [0, WORTH_CUTTING, 100 * WORTH_CUTTING])
 def test_pieces_cover_a_range_once(size, work):
     parts = pieces(size, work)

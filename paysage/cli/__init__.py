@@ -11,17 +11,17 @@ import argparse
 from collections.abc import Sequence
 
 from paysage import __version__
-from paysage.cli import doctor, info, sample, train
+from paysage.cli import doctor, evaluate, fetch, info, plot, sample, train
 from paysage.cli.output import run
 
-COMMANDS = (train, sample, info, doctor)
+COMMANDS = (fetch, train, sample, evaluate, plot, info, doctor)
 
 DESCRIPTION = """\
 Boltzmann machines: restricted, Gaussian, Hopfield and deep ones.
 
   paysage train --data digits --out model.h5   learn handwritten digits, some seconds
   paysage sample model.h5 --out samples.png    draw digits that nobody wrote
-  paysage info model.h5                        what the file holds
+  paysage evaluate model.h5 --data digits      their log-likelihood, with error bars
 """
 
 

@@ -131,10 +131,11 @@ def transformation(name: str | None, grey: bool, gaussian: bool) -> Any:
     return preprocess.Transformation(function)
 
 
-def write_rows(path: Path, rows: np.ndarray, name: str) -> None:
-    """Write a table to a .npy file, or to an .h5 file under a name; whole or not at all."""
+def write_tables(path: Path, tables: dict[str, np.ndarray]) -> None:
+    """Write tables by name to an HDF5 file, or the only one to a .npy file; whole or not at all."""
     with written_whole(path) as partial:
-        partial.write_bytes(_npy(rows) if path.suffix == ".npy" else _hdf5(rows, name))
+        content = _npy(*tables.values()) if path.suffix == ".npy" else _hdf5(tables)
+        partial.write_bytes(content)
 
 
 def _npy(rows: np.ndarray) -> bytes:
@@ -143,10 +144,11 @@ def _npy(rows: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _hdf5(rows: np.ndarray, name: str) -> bytes:
+def _hdf5(tables: dict[str, np.ndarray]) -> bytes:
     import h5py
 
     with h5py.File("image", "w", driver="core", backing_store=False) as file:
-        file.create_dataset(name, data=rows)
+        for name, rows in tables.items():
+            file.create_dataset(name, data=rows)
         file.flush()
         return file.id.get_file_image()

@@ -20,7 +20,7 @@ SUFFIXES = (".png", ".npy", ".h5")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The machine, the chains, and the file."""
     add = parser.add_argument
-    add("model", metavar="MODEL", help="file that `paysage train` or model.save has written")
+    add("model", metavar="MODEL", help="file of a model, or a checkpoint")
     add("--out", metavar="FILE", required=True, help="a picture .png, or numbers .npy or .h5")
     add("-n", "--number", type=int, default=50, metavar="N", help="of samples (%(default)s)")
     add("--steps", type=int, default=1000, metavar="N", help="sweeps of a chain (%(default)s)")
@@ -46,9 +46,9 @@ def command(options: argparse.Namespace) -> Result:
     steps = check_whole("--steps", options.steps, 1)
     use_backend(options)
 
-    from paysage.models import BoltzmannMachine
+    from paysage.cli.loading import load_machine
 
-    model = BoltzmannMachine.from_saved(options.model)
+    model = load_machine(options.model)
     pixels = model.layers[0].num_units
     shape = image_shape(options.shape, pixels) if out.suffix == ".png" else None
     means = options.means or (out.suffix == ".png" and not options.draws)
@@ -77,9 +77,9 @@ def draw(model: Any, number: int, steps: int, means: bool) -> Any:
 
 def _write(out: Path, rows: Any, shape: tuple[int, int] | None, model: Any) -> None:
     if shape is None:
-        from paysage.cli.data import write_rows
+        from paysage.cli.data import write_tables
 
-        write_rows(out, rows, "samples")
+        write_tables(out, {"samples": rows})
         return
     from paysage import layers, plotting
 

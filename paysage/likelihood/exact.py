@@ -40,29 +40,41 @@ def exact_log_partition(model: BoltzmannMachine) -> float:
     """
     check_normalizable(model)
     halves = two_halves(model)
-    counts = [_num_states(model, half) for half in halves]
-    best = 0 if counts[0] <= counts[1] else 1
-    if counts[best] > 2**MAX_BITS:
+    bits = [_bits(model, half) for half in halves]
+    best = 0 if bits[0] <= bits[1] else 1
+    if bits[best] > MAX_BITS:
         raise ConfigError(
-            f"{model!r} has halves of {_power(counts[0])} and {_power(counts[1])} states, one must "
+            f"{model!r} has halves of {_power(bits[0])} and {_power(bits[1])} states, one must "
             f"have at most 2^{MAX_BITS} to be summed: estimate by AIS(model) instead"
         )
     summer = Halves(model, keep_visible=best == 0)
     with threads_for(CHUNK * model.largest_matrix()), np.errstate(all="ignore"):
-        return checked_finite(_log_sum(summer, int(counts[best])))
+        return checked_finite(_log_sum(summer, _num_states(model, halves[best])))
 
 
-def _num_states(model: BoltzmannMachine, half: list[int]) -> float:
-    """Number of joint states of some layers, infinity if they cannot be listed."""
-    count: float = 1
-    for i in half:
-        of_layer = model.layers[i].num_states()
-        count *= math.inf if of_layer is None else of_layer
-    return count
+def fewest_bits(model: BoltzmannMachine) -> float:
+    """Binary logarithm of the number of states of the half that has fewer; infinity if none has.
+
+    Raises
+    ------
+    ConfigError
+        If the graph has a ring of an odd number of layers.
+    """
+    return min(_bits(model, half) for half in two_halves(model))
 
 
-def _power(count: float) -> str:
-    return "infinitely many" if math.isinf(count) else f"2^{math.log2(count):.0f}"
+def _bits(model: BoltzmannMachine, half: list[int]) -> float:
+    """Binary logarithm of the number of joint states, infinity if they cannot be listed."""
+    counts = [model.layers[i].num_states() for i in half]
+    return sum(math.inf if count is None else math.log2(count) for count in counts)
+
+
+def _num_states(model: BoltzmannMachine, half: list[int]) -> int:
+    return math.prod(int(model.layers[i].num_states() or 1) for i in half)
+
+
+def _power(bits: float) -> str:
+    return "infinitely many" if math.isinf(bits) else f"2^{bits:.0f}"
 
 
 def _log_sum(halves: Halves, count: int) -> float:

@@ -155,7 +155,7 @@ def test_without_mnist_one_line_says_how_to_get_it(util, monkeypatch, capsys):
     monkeypatch.setattr(util.datasets, "find_mnist", lambda: None)
     assert util.find_images().name == "digits"
     (line,) = capsys.readouterr().out.splitlines()
-    assert "download_mnist.py" in line
+    assert "paysage fetch mnist" in line
 
 
 def run_script(*arguments):

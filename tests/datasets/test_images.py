@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from paysage import datasets
+from paysage.datasets import images
 from paysage.errors import MissingDependencyError, StorageError
 
 pytestmark = pytest.mark.backend_free
@@ -16,7 +17,7 @@ def nowhere(tmp_path, monkeypatch):
     """A working directory and a checkout without MNIST."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(datasets.DATA_VARIABLE, raising=False)
-    monkeypatch.setattr(datasets, "__file__", str(tmp_path / "paysage" / "datasets.py"))
+    monkeypatch.setattr(images, "__file__", str(tmp_path / "paysage" / "datasets" / "images.py"))
     return tmp_path
 
 
@@ -95,7 +96,7 @@ def test_a_variable_that_names_nothing_is_passed_over(nowhere, monkeypatch):
 
 
 def test_absent_mnist_is_told_with_the_remedy(nowhere):
-    with pytest.raises(StorageError, match=r"run `python examples/mnist/download_mnist\.py`"):
+    with pytest.raises(StorageError, match=r"run `paysage fetch mnist`"):
         datasets.load_mnist()
     with pytest.raises(StorageError, match=r"none\.h5 is not a file"):
         datasets.load_mnist("none.h5")

@@ -1,4 +1,4 @@
-"""Data sets as plain NumPy arrays: images in grey values 0..255, one row an image."""
+"""Images of data sets, from a file or from a package."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from paysage.storage.strangers import find, is_group, read_dataset
 
 MNIST_FILE = "mnist.h5"
 DATA_VARIABLE = "PAYSAGE_DATA"
-HOW_TO_GET_MNIST = "run `python examples/mnist/download_mnist.py` to fetch it"
+HOW_TO_GET_MNIST = "run `paysage fetch mnist`"
 
 
 class Dataset(NamedTuple):
@@ -69,7 +69,7 @@ def _mnist_places() -> Iterator[Path]:
     if named:
         place = Path(named).expanduser()
         yield place / MNIST_FILE if place.is_dir() else place
-    yield Path(__file__).resolve().parent.parent / "examples" / "mnist" / MNIST_FILE
+    yield Path(__file__).resolve().parents[2] / "examples" / "mnist" / MNIST_FILE
     yield Path(MNIST_FILE)
 
 
@@ -79,7 +79,7 @@ def load_mnist(path: str | Path | None = None) -> SplitDataset:
     Parameters
     ----------
     path : str or Path, optional
-        The HDF5 file that `examples/mnist/download_mnist.py` makes; see `find_mnist` for where
+        The HDF5 file that `paysage fetch mnist` makes; see `find_mnist` for where
         it is looked for when no path is given.
 
     Returns

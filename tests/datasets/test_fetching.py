@@ -1,21 +1,20 @@
 import gzip
 import hashlib
-import importlib.util
 import os
 import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from paysage.cli import main
+from paysage.datasets import fetching
 from paysage.errors import DataError, PaysageError, StorageError
 
 pytestmark = pytest.mark.backend_free
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "mnist" / "download_mnist.py"
 SHAPES = {
     "train/images": (6, 2, 2),
     "train/labels": (6,),
@@ -25,25 +24,17 @@ SHAPES = {
 
 
 @pytest.fixture
-def script():
-    spec = importlib.util.spec_from_file_location("download_mnist", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def idx_files(script, monkeypatch):
+def idx_files(monkeypatch):
     """A data set of few and small images in the place of MNIST: contents by file name."""
     rng = np.random.default_rng(3)
     contents, parts = {}, []
-    for part in script.PARTS:
+    for part in fetching.PARTS:
         shape = SHAPES[part.key]
         header = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
         data = header + rng.integers(0, 256, shape, dtype=np.uint8).tobytes()
         contents[part.file] = data
         parts.append(part._replace(shape=shape, sha256=hashlib.sha256(data).hexdigest()))
-    monkeypatch.setattr(script, "PARTS", parts)
+    monkeypatch.setattr(fetching, "PARTS", parts)
     return contents
 
 
@@ -79,9 +70,9 @@ def offer(server, mirror, contents):
         server.files[f"/{mirror}/{name}.gz"] = (200, len(body), body)
 
 
-def use_mirrors(script, server, monkeypatch, *names):
+def use_mirrors(server, monkeypatch, *names):
     monkeypatch.setattr(
-        script, "MIRRORS", [f"http://127.0.0.1:{server.server_port}/{name}/" for name in names]
+        fetching, "MIRRORS", [f"http://127.0.0.1:{server.server_port}/{name}/" for name in names]
     )
 
 
@@ -108,24 +99,24 @@ def out(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_from_a_folder(script, idx_files, tmp_path, out, suffix, capsys):
+def test_from_a_folder(idx_files, tmp_path, out, suffix, capsys):
     for name, data in idx_files.items():
         (tmp_path / (name + suffix)).write_bytes(gzip.compress(data) if suffix else data)
-    assert script.main(["--from", str(tmp_path), "--out", str(out)]) == 0
+    assert main(["fetch", "mnist", "--from", str(tmp_path), "--out", str(out)]) == 0
     assert_written(out, idx_files)
     assert str(out) in capsys.readouterr().out
 
 
-def test_from_a_folder_that_lacks_a_file(script, idx_files, tmp_path, out):
+def test_from_a_folder_that_lacks_a_file(idx_files, tmp_path, out):
     with pytest.raises(StorageError, match="neither train-images-idx3-ubyte nor"):
-        script.from_folder(tmp_path, out)
+        fetching.mnist_from_folder(tmp_path, out)
     assert os.listdir(out.parent) == []
 
 
-def test_the_tables_have_the_promised_types(script, idx_files, server, monkeypatch, out):
+def test_the_tables_have_the_promised_types(idx_files, server, monkeypatch, out):
     offer(server, "good", idx_files)
-    use_mirrors(script, server, monkeypatch, "good")
-    script.download(out)
+    use_mirrors(server, monkeypatch, "good")
+    fetching.fetch_mnist(out)
     assert isinstance(pd.read_hdf(out, "train/images"), pd.DataFrame)
     assert isinstance(pd.read_hdf(out, "train/labels"), pd.Series)
     with pd.HDFStore(out, "r") as store:  # what streaming needs
@@ -133,10 +124,10 @@ def test_the_tables_have_the_promised_types(script, idx_files, server, monkeypat
     assert block.values.shape == (2, 4)
 
 
-def test_download(script, idx_files, server, monkeypatch, out):
+def test_download(idx_files, server, monkeypatch, out):
     offer(server, "good", idx_files)
-    use_mirrors(script, server, monkeypatch, "good")
-    assert script.main(["--out", str(out)]) == 0
+    use_mirrors(server, monkeypatch, "good")
+    assert main(["fetch", "mnist", "--out", str(out)]) == 0
     assert_written(out, idx_files)
 
 
@@ -171,55 +162,55 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_next_mirror_steps_in(script, idx_files, server, monkeypatch, out, kind):
+def test_the_next_mirror_steps_in(idx_files, server, monkeypatch, out, kind):
     offer(server, "bad", idx_files)
     offer(server, "good", idx_files)
     name = "train-images-idx3-ubyte"
     server.files[f"/bad/{name}.gz"] = broken(kind, idx_files[name])
-    use_mirrors(script, server, monkeypatch, "bad", "good")
-    script.download(out)
+    use_mirrors(server, monkeypatch, "bad", "good")
+    fetching.fetch_mnist(out)
     assert_written(out, idx_files)
 
 
 @pytest.mark.parametrize(("kind", "message"), KINDS.items())
 def test_without_a_good_mirror_nothing_is_left(
-    script, idx_files, server, monkeypatch, out, kind, message, capsys
+    idx_files, server, monkeypatch, out, kind, message, capsys
 ):
     offer(server, "bad", idx_files)
     name = "t10k-images-idx3-ubyte"
     server.files[f"/bad/{name}.gz"] = broken(kind, idx_files[name])
-    use_mirrors(script, server, monkeypatch, "bad", "gone")
+    use_mirrors(server, monkeypatch, "bad", "gone")
     with pytest.raises(StorageError, match=message) as caught:
-        script.download(out)
+        fetching.fetch_mnist(out)
     text = str(caught.value)
     assert f"/bad/{name}.gz" in text
     assert f"/gone/{name}.gz" in text
     assert "--from FOLDER" in text
     assert os.listdir(out.parent) == []
     capsys.readouterr()
-    assert script.main(["--out", str(out)]) == 1
+    assert main(["fetch", "mnist", "--out", str(out)]) == 1
     assert "no mirror delivered" in capsys.readouterr().err
 
 
-def test_a_mirror_that_does_not_answer(script, idx_files, monkeypatch, out):
-    monkeypatch.setattr(script, "MIRRORS", ["http://127.0.0.1:1/"])
+def test_a_mirror_that_does_not_answer(idx_files, monkeypatch, out):
+    monkeypatch.setattr(fetching, "MIRRORS", ["http://127.0.0.1:1/"])
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with pytest.raises(StorageError, match=r"http://127\.0\.0\.1:1/train"):
-        script.download(out)
+        fetching.fetch_mnist(out)
 
 
-def test_an_endless_download_is_given_up(script, idx_files, server, monkeypatch, out):
+def test_an_endless_download_is_given_up(idx_files, server, monkeypatch, out):
     offer(server, "good", idx_files)
-    use_mirrors(script, server, monkeypatch, "good")
-    monkeypatch.setattr(script, "LARGEST_DOWNLOAD", 10)
+    use_mirrors(server, monkeypatch, "good")
+    monkeypatch.setattr(fetching, "LARGEST_DOWNLOAD", 10)
     with pytest.raises(StorageError, match="more than 10 bytes"):
-        script.download(out)
+        fetching.fetch_mnist(out)
 
 
-def test_an_interrupted_download_leaves_nothing(script, idx_files, server, monkeypatch, out):
+def test_an_interrupted_download_leaves_nothing(idx_files, server, monkeypatch, out):
     offer(server, "good", idx_files)
-    use_mirrors(script, server, monkeypatch, "good")
-    body, calls = script._body, []
+    use_mirrors(server, monkeypatch, "good")
+    body, calls = fetching._body, []
 
     def interrupted(url):
         calls.append(url)
@@ -227,40 +218,38 @@ def test_an_interrupted_download_leaves_nothing(script, idx_files, server, monke
             raise KeyboardInterrupt
         return body(url)
 
-    monkeypatch.setattr(script, "_body", interrupted)
-    assert script.main(["--out", str(out)]) == 130
+    monkeypatch.setattr(fetching, "_body", interrupted)
+    assert main(["fetch", "mnist", "--out", str(out)]) == 130
     assert len(calls) == 3
     assert os.listdir(out.parent) == []
 
 
-def test_an_unwritable_place_is_told_before_the_download(script, idx_files, monkeypatch, tmp_path):
-    monkeypatch.setattr(script, "_body", lambda url: pytest.fail("downloaded"))
+def test_an_unwritable_place_is_told_before_the_download(idx_files, monkeypatch, tmp_path):
+    monkeypatch.setattr(fetching, "_body", lambda url: pytest.fail("downloaded"))
     with pytest.raises(StorageError, match="there is no folder"):
-        script.download(tmp_path / "none" / "mnist.h5")
+        fetching.fetch_mnist(tmp_path / "none" / "mnist.h5")
 
 
-def test_a_good_file_is_left_alone_unless_forced(
-    script, idx_files, server, monkeypatch, out, capsys
-):
+def test_a_good_file_is_left_alone_unless_forced(idx_files, server, monkeypatch, out, capsys):
     offer(server, "good", idx_files)
-    use_mirrors(script, server, monkeypatch, "good")
-    script.download(out)
+    use_mirrors(server, monkeypatch, "good")
+    fetching.fetch_mnist(out)
     before = out.stat().st_ino
-    assert script.main(["--out", str(out)]) == 0
+    assert main(["fetch", "mnist", "--out", str(out)]) == 0
     assert "there already" in capsys.readouterr().out
     assert out.stat().st_ino == before
-    assert script.main(["--out", str(out), "--force"]) == 0
+    assert main(["fetch", "mnist", "--out", str(out), "--force"]) == 0
     assert out.stat().st_ino != before
     assert_written(out, idx_files)
 
 
 @pytest.mark.parametrize("damage", ["text", "a pixel", "a key"])
 def test_another_file_is_neither_taken_nor_replaced(
-    script, idx_files, server, monkeypatch, out, damage, capsys
+    idx_files, server, monkeypatch, out, damage, capsys
 ):
     offer(server, "good", idx_files)
-    use_mirrors(script, server, monkeypatch, "good")
-    script.download(out)
+    use_mirrors(server, monkeypatch, "good")
+    fetching.fetch_mnist(out)
     if damage == "text":
         out.write_text("not HDF5")
     else:
@@ -271,34 +260,34 @@ def test_another_file_is_neither_taken_nor_replaced(
             if damage == "a pixel":
                 store.put("test/images", images, track_times=False)
     before = out.read_bytes()
-    assert script.main(["--out", str(out)]) == 1
+    assert main(["fetch", "mnist", "--out", str(out)]) == 1
     assert "--force" in capsys.readouterr().err
     assert out.read_bytes() == before
 
 
-def test_the_known_data_set_is_that_of_lecun(script):
-    assert [part.shape for part in script.PARTS] == [
+def test_the_known_data_set_is_that_of_lecun():
+    assert [part.shape for part in fetching.PARTS] == [
         (60000, 28, 28),
         (60000,),
         (10000, 28, 28),
         (10000,),
     ]
-    assert all(mirror.startswith("https://") for mirror in script.MIRRORS)
-    assert len(script.MIRRORS) >= 2
+    assert all(mirror.startswith("https://") for mirror in fetching.MIRRORS)
+    assert len(fetching.MIRRORS) >= 2
 
 
-def test_errors_are_named(script, idx_files):
-    part = script.PARTS[0]
+def test_errors_are_named(idx_files):
+    part = fetching.PARTS[0]
     with pytest.raises(DataError, match="IDX header"):
-        script._array(part, b"", "nothing")
+        fetching._array(part, b"", "nothing")
     assert issubclass(DataError, PaysageError)
 
 
-def test_a_file_that_does_not_read_back_is_told(script, idx_files, tmp_path, out, monkeypatch):
+def test_a_file_that_does_not_read_back_is_told(idx_files, tmp_path, out, monkeypatch):
     """As on a full disk, of which PyTables does not tell."""
     for name, data in idx_files.items():
         (tmp_path / name).write_bytes(data)
-    monkeypatch.setattr(script, "is_mnist", lambda path: False)
+    monkeypatch.setattr(fetching, "is_mnist", lambda path: False)
     with pytest.raises(StorageError, match="is the disk full"):
-        script.from_folder(tmp_path, out)
+        fetching.mnist_from_folder(tmp_path, out)
     assert os.listdir(out.parent) == []

@@ -99,7 +99,7 @@ def test_columns_of_objects_are_refused_unread(path):
     put(path, frame().assign(word="w"))
     with pytest.raises(DataError, match=r"column 'word' .* expected numbers"):
         HDFtable(path, "x", 5)
-    with pytest.raises(StorageError, match="a pickle, which is not read"):
+    with pytest.raises(StorageError, match="of variable length, a pickle perhaps"):
         shuffle(path)
 
 

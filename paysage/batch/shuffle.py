@@ -2,7 +2,6 @@
 
 import math
 import os
-import pickle
 import tempfile
 from collections.abc import Iterator
 from numbers import Integral, Real
@@ -39,8 +38,9 @@ class DataShuffler:
     so that images and labels, and frames that are columns of one table, stay together. Frames keep
     their index labels: the index of the result says where each row stood before. All keep their
     dtypes and formats. What has no axis is copied; models that were saved in the file, and links,
-    are left out. Nothing is unpickled: frames in pandas' 'fixed' format with columns or labels of
-    text, which are pickles, are refused; the 'table' format keeps text without.
+    are left out, and so are attributes of variable length. Data of variable length are refused:
+    among them the columns and labels of text that pandas' 'fixed' format pickles; its 'table'
+    format keeps text of a fixed length.
 
     A table for which `allowed_mem` is too small is shuffled in two passes (Rao 1961; Sandelius
     1962): its rows are dealt at random into buckets on disk, then each bucket is loaded, permuted
@@ -139,7 +139,8 @@ class DataShuffler:
             return
         with tempfile.TemporaryDirectory(dir=self.shuffled_filename.parent) as folder:
             self._deal(tables, key, plan, Path(folder))
-            for number, rows in _buckets(Path(folder), plan):
+            like = tables.select(key, 0, 0)
+            for number, rows in _buckets(Path(folder), plan, like):
                 tables.write(key, self._permuted(rows, plan, number))
 
     def _permuted(self, rows: np.ndarray, plan: _Plan, bucket: int) -> np.ndarray:
@@ -154,7 +155,7 @@ class DataShuffler:
             drawn = rng.integers(plan.num_buckets, size=len(rows))
             for number in np.unique(drawn):
                 with open(folder / str(number), "ab") as file:
-                    pickle.dump(rows[np.flatnonzero(drawn == number)], file, protocol=5)
+                    file.write(rows[np.flatnonzero(drawn == number)].tobytes())
 
 
 def _check_settings(paths: Any, allowed_mem: Any, complevel: Any, seed: Any) -> None:
@@ -187,16 +188,11 @@ def _plans(sizes: list[tuple[str, int, float]], allowed_bytes: float) -> list[_P
     return plans
 
 
-def _buckets(folder: Path, plan: _Plan) -> Iterator[tuple[int, Any]]:
+def _buckets(folder: Path, plan: _Plan, like: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Load the buckets one after the other; one that no row was dealt to is passed over."""
     for number in range(plan.num_buckets):
         path = folder / str(number)
         if path.exists():
-            yield number, np.concatenate(list(_pieces(path)))
+            rows = np.frombuffer(path.read_bytes(), like.dtype)
+            yield number, rows.reshape(-1, *like.shape[1:])
             path.unlink()
-
-
-def _pieces(path: Path) -> Iterator[Any]:
-    with open(path, "rb") as file:
-        while file.peek(1):
-            yield pickle.load(file)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-import pickle
 import re
 import signal
 import threading
@@ -21,13 +20,12 @@ from typing import Any
 import numpy as np
 
 from paysage.errors import StorageError, in_brief
-from paysage.storage.strangers import check_extent, is_group, members, text_attribute
+from paysage.storage.strangers import check_extent, fixed, is_group, members, text_attribute
 
-# rows looked at to learn how many bytes a row takes
-SAMPLE_ROWS = 256
 # bytes of a piece in which a dataset is compressed
 CHUNK_BYTES = 2**18
 # datasets of a frame in pandas' 'fixed' format that have a row for each of its rows
+_REFERENCES = ("DIMENSION_LIST", "REFERENCE_LIST")  # to places in the file that they are in
 _OF_FRAMES = re.compile(r"(axis1|index)(_label\d+)?|block\d+_values|values")
 
 
@@ -140,11 +138,7 @@ class Tables:
     def row_bytes(self, key: str) -> float:
         """Bytes in memory of what stands at one place of the first axis."""
         dataset = self.source[key]
-        size = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
-        if dataset.dtype.hasobject:  # strings of any length, as Python's objects
-            first = self.select(key, 0, SAMPLE_ROWS)
-            size += 2 * len(pickle.dumps(first)) / max(1, len(first))
-        return max(1.0, float(size))
+        return max(1.0, float(dataset.dtype.itemsize * math.prod(dataset.shape[1:])))
 
     def select(self, key: str, start: int, stop: int) -> np.ndarray:
         """Rows of a dataset."""
@@ -189,7 +183,7 @@ class Tables:
         """Copy what has no axis to be shuffled along, and what describes the columns of frames."""
         for path in self.copied:
             parent = self.target.require_group(path.rpartition("/")[0] or "/")
-            self.source.copy(path, parent, path.rpartition("/")[2])
+            self.source.copy(path, parent, path.rpartition("/")[2], without_attrs=True)
             self._copy_attributes(path)
 
     def _copy_attributes(self, path: str) -> None:
@@ -198,7 +192,7 @@ class Tables:
         for place in ("/", *("/".join(parts[: n + 1]) for n in range(len(parts)))):
             here, there = self.source[place].attrs, self.target[place].attrs
             for name in here:
-                if name not in there and not _refers(name, here.get_id(name).dtype):
+                if name not in there and fixed(here.get_id(name)) and name not in _REFERENCES:
                     _copy_attribute(here, there, name)
 
 
@@ -206,9 +200,6 @@ def _put(target: Any, start: int, rows: np.ndarray) -> None:
     """Write rows from a place on; HDF5 cannot make the truth values of PyTables from numbers."""
     import h5py
 
-    if rows.dtype.hasobject or rows.dtype != target.dtype:
-        target[start : start + len(rows)] = rows
-        return
     place = target.id.get_space()
     place.select_hyperslab((start,) + (0,) * (rows.ndim - 1), rows.shape)
     content = np.ascontiguousarray(rows)
@@ -220,9 +211,6 @@ def _copy_attribute(here: Any, there: Any, name: str) -> None:
     import h5py
 
     stored = here.get_id(name)
-    if stored.dtype.hasobject:
-        there[name] = here[name]
-        return
     kind, space = stored.get_type(), stored.get_space()
     copy = h5py.h5a.create(there._id, name.encode(), kind, space)
     if space.get_simple_extent_type() != h5py.h5s.NULL:
@@ -231,44 +219,36 @@ def _copy_attribute(here: Any, there: Any, name: str) -> None:
         copy.write(value, mtype=kind)
 
 
-def _refers(name: str, dtype: Any) -> bool:
-    """Whether an attribute points to places in the file that it is in."""
-    import h5py
-
-    return name in ("DIMENSION_LIST", "REFERENCE_LIST") or bool(h5py.check_ref_dtype(dtype))
-
-
 def _sorted_out(file: Any) -> tuple[list[str], list[str]]:
     """Paths of the datasets to shuffle, and of those datasets and groups to copy."""
     shuffled: list[str] = []
     copied: list[str] = []
 
-    def look(group: Any, prefix: str, above: tuple) -> None:
-        frame = text_attribute(group, "pandas_type")
+    def look(group: Any, prefix: str, above: tuple, described: bool) -> None:
+        frame = "" if described else text_attribute(group, "pandas_type")
         if group.id in above:
             raise StorageError(f"the group '{prefix}' holds itself")
         for name, node in members(group).items():
             path = f"{prefix}{name}"
-            if name.startswith("_i_"):
-                continue  # an index of PyTables
-            if frame:
-                of_rows = name == "table" if "table" in frame else _OF_FRAMES.fullmatch(name)
-                _check_member(node, path, bool(of_rows))
-                (shuffled if of_rows else copied).append(path)
-            elif not is_group(node):
-                (shuffled if node.shape else copied).append(path)
-            elif not {"document", "digest"} <= set(node):  # a model
-                look(node, f"{path}/", (*above, group.id))
+            if name.startswith("_i_") or (is_group(node) and {"document", "digest"} <= set(node)):
+                continue  # an index of PyTables, or a model
+            if is_group(node):
+                look(node, f"{path}/", (*above, group.id), described or bool(frame))
+                continue
+            _check_fixed(node, path)
+            of_rows = name == "table" if "table" in frame else _OF_FRAMES.fullmatch(name)
+            if frame and of_rows and not node.shape:
+                raise StorageError(f"'{path}' is damaged: it has no rows")
+            moves = of_rows if frame else node.shape and not described
+            (shuffled if moves else copied).append(path)
 
-    look(file, "", ())
+    look(file, "", (), False)
     return shuffled, copied
 
 
-def _check_member(node: Any, path: str, of_rows: bool) -> None:
-    if of_rows and (is_group(node) or not node.shape):
-        raise StorageError(f"'{path}' is damaged: it has no rows")
-    if of_rows and node.dtype.hasobject:
+def _check_fixed(dataset: Any, path: str) -> None:
+    if not fixed(dataset):
         raise StorageError(
-            f"'{path}' holds objects of Python in one piece, a pickle, which is not read; "
-            "pandas' 'table' format keeps text without"
+            f"'{path}' holds {dataset.dtype} of variable length, a pickle perhaps, which is not "
+            "read; text has a fixed length in pandas' 'table' format and in arrays such as 'S10'"
         )

@@ -49,14 +49,20 @@ def members(group: Any) -> dict[str, Any]:
 
 
 def attribute(node: Any, name: str) -> Any:
-    """An attribute as h5py gives it, text as bytes; None where there is none, or a huge one."""
-    if name not in node.attrs:
-        return None
-    stored = node.attrs.get_id(name)
-    if math.prod(stored.shape or ()) * stored.dtype.itemsize > _LARGEST_ATTRIBUTE:
-        return None
-    value = node.attrs[name]
-    return value.encode(errors="surrogateescape") if isinstance(value, str) else value
+    """An attribute as h5py gives it; None where there is none, or one that is not `fixed`."""
+    return node.attrs[name] if name in node.attrs and fixed(node.attrs.get_id(name)) else None
+
+
+def fixed(stored: Any) -> bool:
+    """Whether a dataset or attribute can be read without looking into a heap.
+
+    Text and arrays of variable length are kept in heaps; HDF5 (2.0) may look for ever for the end
+    of a damaged one. Attributes beyond all measure count as such, too.
+    """
+    if stored.dtype.hasobject:
+        return False
+    size = math.prod(stored.shape or ()) * stored.dtype.itemsize
+    return size <= _LARGEST_ATTRIBUTE or hasattr(stored, "chunks")
 
 
 def text_attribute(node: Any, name: str) -> str:
@@ -124,7 +130,7 @@ def read_dataset(dataset: Any, size: int, where: str) -> np.ndarray:
     StorageError
         If `check_extent` refuses it, or it holds Python objects.
     """
-    if dataset.dtype.hasobject:
+    if not fixed(dataset):
         raise StorageError(f"{where} holds {dataset.dtype}, a pickle perhaps; expected numbers")
     check_extent(dataset, size, where)
     return dataset[()]

@@ -34,14 +34,15 @@ def images():
 def source(tmp_path):
     path = tmp_path / "data.h5"
     with h5py.File(path, "w") as file:
-        file.attrs["title"] = "all"
+        file.attrs["title"] = np.bytes_("all")
         file.create_dataset("train/images", data=images())
-        file["train/images"].attrs["unit"] = "mV"
+        file["train/images"].attrs["unit"] = np.bytes_("mV")
+        file["train/images"].attrs["note"] = "of variable length"
         file["train"].attrs["year"] = 2020
         file.create_dataset("train/labels", data=np.arange(ROWS, dtype=np.int16), chunks=(64,))
         file.create_dataset("train/cubes", data=np.arange(ROWS * 8).reshape(ROWS, 2, 4))
         file.create_dataset("test/images", data=images()[:20], compression="gzip")
-        file["train/words"] = [f"w{n}" for n in range(ROWS)]
+        file["train/words"] = np.array([f"w{n}" for n in range(ROWS)], dtype="S4")
         file["scale"] = 255.0
         file["none"] = np.zeros((0, 3))
     return path
@@ -110,9 +111,10 @@ def test_the_seed_decides(source, allowed_mem):
 
 def test_attributes_and_layout_are_kept(source):
     with h5py.File(shuffled(source, complevel=0), "r") as file:
-        assert file.attrs["title"] == "all"
+        assert file.attrs["title"] == b"all"
         assert file["train"].attrs["year"] == 2020
-        assert file["train/images"].attrs["unit"] == "mV"
+        assert file["train/images"].attrs["unit"] == b"mV"
+        assert "note" not in file["train/images"].attrs
         assert file["train/images"].chunks is None
         assert file["train/images"].compression is None
     with h5py.File(shuffled(source, complevel=3), "r") as file:

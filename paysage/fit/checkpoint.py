@@ -14,6 +14,7 @@ from paysage.checks import check_whole, is_whole
 from paysage.errors import ConfigError, StorageError
 from paysage.files import check_writable, remove_unfinished
 from paysage.fit.settings import check_same
+from paysage.storage.document import encode
 
 KIND = "checkpoint"
 #: of the tree in the file
@@ -61,6 +62,10 @@ class Checkpoint:
         self.every = check_whole("every", every, 1)
         self.settings = settings
         self._processes = processes
+
+    def check_callbacks(self, kept: list[Any]) -> None:
+        """Raise a StorageError now if what callbacks keep could not be stored later."""
+        encode({"callbacks": kept}, KIND)
 
     def is_due(self, epoch: int) -> bool:
         """Whether it is to be written after this epoch."""

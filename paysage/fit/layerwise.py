@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.files import check_writable
 from paysage.fit.callbacks import Callback
+from paysage.fit.checkpoint import read_checkpoint
 from paysage.fit.checks import (
     check_data,
     check_lr_period,
@@ -95,8 +97,9 @@ class LayerwisePretrain:
         a fresh copy of the optimizer, so the decay of the learning rate starts anew; each is
         initialized by ``init_method``. Each has a checkpoint of its own, 'run.h5' being
         'run_0.h5', 'run_1.h5' and so on; a pretraining that begins anew removes those of a former
-        one. ``callbacks`` are told of the training of each machine, one after the other; or they
-        are a function that gives those of machine k, which logs need, as they are files.
+        one. Once the second machine has one, ``num_epochs`` cannot grow. ``callbacks`` are told of
+        the training of each machine, one after the other; or they are a function that gives those
+        of machine k, which logs need, as they are files.
         """
         chains = 1 if negative_phase_batch_size is None else negative_phase_batch_size
         check_whole("num_epochs", num_epochs)
@@ -109,7 +112,7 @@ class LayerwisePretrain:
         initializer(init_method)
         check_data(self.model, self.batch)
         called = _each_time(callbacks)
-        files = self._files(checkpoint, resume, processes)
+        files = self._files(checkpoint, resume, processes, num_epochs)
         self.monitors, self.machines, self.paused = [], [], False
         for k in range(len(self.model.connections)):
             if verbose and (processes is None or processes.first):
@@ -143,7 +146,11 @@ class LayerwisePretrain:
         self._assemble(self.machines)
 
     def _files(
-        self, checkpoint: str | Path | None, resume: bool, processes: Processes | None
+        self,
+        checkpoint: str | Path | None,
+        resume: bool,
+        processes: Processes | None,
+        num_epochs: int,
     ) -> list[Path | None]:
         """The checkpoint of each machine; without those of a training that begins anew."""
         number = len(self.model.connections)
@@ -156,8 +163,10 @@ class LayerwisePretrain:
         files = [whole.with_name(f"{whole.stem}_{k}{whole.suffix}") for k in range(number)]
         for file in files:
             check_writable(file)
-        if (processes is None or processes.first) and not (resume and files[0].exists()):
-            for file in files[1:]:
+        if processes is None or processes.first:
+            found = _in_a_row(files) if resume else 0
+            _check_complete(files[:found], num_epochs)
+            for file in files[max(found, 1) :]:  # the machine below is not the one they learned on
                 file.unlink(missing_ok=True)
         return [*files]
 
@@ -205,6 +214,23 @@ class LayerwisePretrain:
             layer.set_params(mean)
             layer.offset[:] = sum(t.offset for t in twins) / len(twins)
         self.model.enforce_constraints()
+
+
+def _in_a_row(files: list[Path]) -> int:
+    """How many of the files there are before the first one that is missing."""
+    return next((k for k, file in enumerate(files) if not file.exists()), len(files))
+
+
+def _check_complete(files: list[Path], num_epochs: int) -> None:
+    """Raise a ConfigError where a machine is to go on on whose output another one has learned."""
+    for below, above in pairwise(files):
+        place = read_checkpoint(below)["position"]
+        if place["epoch"] < num_epochs and not place["ended"]:
+            raise ConfigError(
+                f"{above} is of a machine that learned on the output of {below} after "
+                f"{place['epoch']} epochs, got num_epochs={num_epochs}: begin anew, or leave "
+                "num_epochs as it was"
+            )
 
 
 def _each_time(callbacks: Any) -> Callable[[int], Any]:

@@ -217,6 +217,8 @@ class StochasticGradientDescent:
         memory = Memory(self.model, optimizer, phases, method, mean, self.monitor)
         if file is not None or processes.size > 1:
             memory.get()  # refuses now what could not be stored, or told, later
+        if file is not None:
+            file.check_callbacks([callback.get_memory() for callback in called])
         training = Training(
             model=self.model,
             batch=self.batch,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -110,15 +111,13 @@ class Training:
         """Begin, or go on from the tree of a checkpoint, until the end."""
         self._lead(self._begin if stored is None else partial(self._go_on, stored))
         check_same_data(self.batch, self._phases.processes)
-        try:
+        with ExitStack() as ends:  # in which one that raises keeps the others from nothing
             for callback in self.callbacks:
+                ends.callback(callback.end, self)
                 callback.begin(self)
             self._lead(self._settle_pause)
             while not (self._ended or self.paused) and self.epoch < self.num_epochs:
                 self._one_epoch()
-        finally:
-            for callback in self.callbacks:
-                callback.end(self)
 
     def _lead(self, work: Callable[[], None]) -> None:
         """Do what one process does for all; the others take over where it is then."""

@@ -44,6 +44,10 @@ class SaveBest:
             model.save(self.filename)
             self._best = signed
 
+    def forget(self) -> None:
+        """Begin anew: the next model is the best one."""
+        self._best = math.inf
+
     def get_memory(self) -> dict[str, Any]:
         """What is kept where, and the best value so far; None before the first."""
         best = None if self._best == math.inf else self._best

@@ -29,7 +29,7 @@ Tensor = Any
 COST_OF_STEP = 45
 
 #: attributes of an optimizer that are no settings
-_REMEMBERED = ("stepsize", "lr", "updates", "numbers", "_slots", "_model")
+_REMEMBERED = ("stepsize", "lr", "updates", "numbers", "_slots", "_model", "_moved")
 
 
 def _storable(value: Any) -> Any:
@@ -113,6 +113,7 @@ class Optimizer(Capturable):
         #: what ``_numbers`` gave for this update, or 0-dimensional tensors that hold it
         self.numbers: tuple[Any, ...] = ()
         self._slots: dict[tuple, list[Tensor]] = {}
+        self._moved: tuple[dict, dict] | None = None  # the schedule asked for, what it became
         self._model: Callable[[], Any] = lambda: None
 
     def update_lr(self) -> None:
@@ -122,9 +123,10 @@ class Optimizer(Capturable):
 
     def scale_lr(self, factor: float) -> None:
         """Multiply the learning rate, and the schedule's next value by its ``set_value``."""
-        following = self.stepsize.value_at(self.stepsize.time)
+        asked, following = self._schedule(), self.stepsize.value_at(self.stepsize.time)
         if following:
             self.stepsize.set_value(factor * following)
+            self._moved = asked, self._present()
         if self.lr is not None:
             self.lr *= factor
 
@@ -147,9 +149,17 @@ class Optimizer(Capturable):
 
     def get_config(self) -> dict[str, Any]:
         """The settings, and the schedule without its time, as JSON values; what a step needs."""
-        schedule = self.stepsize.get_config()
-        schedule.pop("time")
-        return {"name": type(self).__name__, "stepsize": schedule, **self._settings()}
+        return {"name": type(self).__name__, "stepsize": self._schedule(), **self._settings()}
+
+    def _present(self) -> dict[str, Any]:
+        """The schedule without its time, as JSON values."""
+        return {k: v for k, v in self.stepsize.get_config().items() if k != "time"}
+
+    def _schedule(self) -> dict[str, Any]:
+        """The schedule that was asked for, before ``scale_lr`` or a checkpoint moved it."""
+        present = self._present()
+        asked, moved = self._moved or (present, present)
+        return asked if moved == present else present
 
     def _settings(self) -> dict[str, Any]:
         """All other attributes, which are numbers, names or None."""
@@ -188,7 +198,8 @@ class Optimizer(Capturable):
             raise ValueError(f"the settings are {memory['settings']}")
         for name, value in memory["settings"].items():
             setattr(self, name, value.item() if isinstance(value, np.ndarray) else value)
-        self.stepsize = schedules.from_config(memory["schedule"])
+        asked, self.stepsize = self._schedule(), schedules.from_config(memory["schedule"])
+        self._moved = asked, self._present()
         self.lr = None if memory["lr"] is None else check_number("lr", memory["lr"], -math.inf)
         self.updates = check_whole("updates", memory["updates"])
         self._slots = {(i, k): [*map(be.float_tensor, slots)] for i, k, slots in memory["slots"]}

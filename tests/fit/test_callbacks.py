@@ -388,3 +388,75 @@ def test_callbacks_that_only_look_change_no_bit(tmp_path):
     looked_at = train(tmp_path / "a.h5", make(), callbacks=lookers)
     alone = train(tmp_path / "b.h5", make())
     assert same(looked_at.model.get_values(), alone.model.get_values())
+
+
+# --- what goes wrong in one of them
+
+
+class Failing(Diary):
+    """Its end, or its begin, raises."""
+
+    def __init__(self, hook):
+        super().__init__()
+        setattr(self, hook, self.fail)
+
+    def fail(self, training):
+        raise KeyError("of a callback")
+
+
+@pytest.mark.parametrize("hook, later", [("begin", []), ("end", ["begin", "end"])])
+def test_one_that_raises_keeps_no_other_from_ending(hook, later):
+    handler, first, last = signal.getsignal(signal.SIGINT), Diary(), Diary()
+    callbacks = [first, PauseOnInterrupt(), Failing(hook), PauseOnInterrupt(), last]
+    trainer = make(metrics=[ReconstructionError()])
+    with pytest.raises(KeyError, match="of a callback"):
+        trainer.train(adam(), 1, verbose=False, lr_period="epoch", callbacks=callbacks)
+    assert first.lines[-1] == "end" and [x for x in last.lines if isinstance(x, str)] == later
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_what_a_callback_keeps_is_refused_before_any_work_if_no_file_can_hold_it(tmp_path):
+    keeping, trainer = Diary(), make()
+    keeping.get_memory = object
+    with pytest.raises(StorageError, match=r"callbacks\[0\].* is a object"):
+        train(tmp_path / "run.h5", trainer, callbacks=[keeping])
+    assert keeping.lines == [] and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind, alien", [(CSVLog, "mine,1\n"), (JSONLinesLog, '"mine"\n')])
+def test_a_log_with_alien_lines_is_refused_by_name(tmp_path, kind, alien):
+    log = kind(tmp_path / "log")
+    train(tmp_path / "run.h5", make(), callbacks=[log], epochs=1)
+    with open(log.filename, "a") as file:
+        file.write(alien)
+    before = log.filename.read_text()
+    with pytest.raises(ConfigError, match="has a line that is none of this log"):
+        train(tmp_path / "run.h5", make(), callbacks=[log], epochs=2)
+    assert log.filename.read_text() == before
+
+
+def test_an_optimizer_whose_rate_was_halved_goes_on_in_the_same_process(tmp_path):
+    def run(path, optimizer, *callbacks):
+        called = [HalveOnDivergence(), *callbacks]
+        return train(tmp_path / path, make(), optimizer, callbacks=called).model.get_values()
+
+    whole, optimizer = run("whole.h5", Exploding(0.06)), Exploding(0.06)
+    run("run.h5", optimizer, PauseOnInterrupt(), Interrupting(4 * STEPS + 2))
+    assert optimizer.lr == 0.015
+    assert same(run("run.h5", optimizer), whole)
+    # read from the file, it is still the one that was asked for; another one is not
+    assert same(run("run.h5", optimizer), whole)
+    optimizer.stepsize = schedules.Constant(0.015 / 2)
+    with pytest.raises(ConfigError, match=r"stepsize.initial was 0.06, is 0.0075"):
+        run("run.h5", optimizer)
+
+
+def test_counts_and_best_values_are_those_of_one_training(tmp_path):
+    best, rejecting = SaveBest(tmp_path / "best.h5", "Script"), HalveOnDivergence(at_most=2)
+    for values in ([0.0, 1.0], [0.0, 5.0]):
+        trainer = make(metrics=[Script(*values)])
+        rejecting.rejected = 2
+        trainer.train(adam(), 1, verbose=False, lr_period="epoch", callbacks=[best, rejecting])
+        assert rejecting.rejected == 0
+        kept = BoltzmannMachine.from_saved(tmp_path / "best.h5")
+        assert same(kept.get_values(), trainer.model.get_values())

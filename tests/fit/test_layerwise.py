@@ -456,3 +456,24 @@ def test_what_pretraining_cannot_do_is_refused_before_any_work(options, error, m
     with pytest.raises(error, match=match):
         pretrain(model, data_batch()[1], **options)
     assert same(model.get_values(), before)
+
+
+def test_a_machine_does_not_go_on_below_one_that_has_learned_on_it(tmp_path):
+    def run(epochs):
+        options = {"epochs": epochs, "checkpoint": tmp_path / "run.h5", "resume": True}
+        pretrain(stack(3), data_batch()[1], **options)
+
+    run(2)
+    with pytest.raises(ConfigError, match=r"run_1.h5 .*learned on .*run_0.h5 after 2 epochs, got"):
+        run(3)
+    (tmp_path / "run_1.h5").unlink()
+    run(3)
+    assert fit.read_checkpoint(tmp_path / "run_1.h5")["position"]["epoch"] == 3
+
+
+def test_files_above_one_that_is_missing_are_of_another_pretraining(tmp_path):
+    rested(tmp_path / "run.h5")
+    (tmp_path / "run_1.h5").unlink()
+    with pytest.raises(Stopped):
+        rested(tmp_path / "run.h5", [At(1, stop)])
+    assert [p.name for p in tmp_path.iterdir()] == ["run_0.h5"]

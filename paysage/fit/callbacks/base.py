@@ -39,7 +39,7 @@ class Callback:
         """After each epoch, when it was measured and before a checkpoint is written."""
 
     def end(self, training: Training) -> None:
-        """At the end, also that by an error."""
+        """At the end, also that by an error, of callbacks that have begun: the last one first."""
 
     def diverged(self, training: Training) -> bool:
         """Whether an epoch in which parameters or metrics became infinite is to begin again."""

@@ -44,6 +44,11 @@ class HalveOnDivergence(Callback):
         self.at_most = check_whole("at_most", at_most, 1)
         self.rejected = 0
 
+    def begin(self, training: Training) -> None:
+        """Forget the training before, if this one begins."""
+        if not training.resumed:
+            self.rejected = 0
+
     def diverged(self, training: Training) -> bool:
         """Whether one more epoch may be rejected."""
         self.rejected += 1

@@ -31,8 +31,8 @@ class _Log(Callback):
         """Keep the lines of epochs that are behind, add what was measured before training."""
         now, record = training.earlier + training.epoch, _record(training)
         head = self._head(record)
-        kept = [] if now == 0 else self._lines(head)
-        lines = [line for line in kept if self._epoch_of(line) < now + training.resumed]
+        kept = [] if now == 0 else self._kept(head)
+        lines = [line for epoch, line in kept if epoch < now + training.resumed]
         if not training.resumed:
             lines.append(self._line(record))
         with written_whole(self.filename) as partial:
@@ -41,6 +41,16 @@ class _Log(Callback):
     def after_epoch(self, training: Training) -> None:
         """Add the line of the epoch."""
         _write(self.filename, "a", self._line(_record(training)), self.filename)
+
+    def _kept(self, head: str) -> list[tuple[int, str]]:
+        """The lines that are there, with their epochs."""
+        try:
+            return [(self._epoch_of(line), line) for line in self._lines(head)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"{self.filename} has a line that is none of this log ({error}): mend it, or move "
+                "it out of the way"
+            ) from error
 
     def _lines(self, head: str) -> list[str]:
         """The whole lines that are there: a killed process may have left half of one."""

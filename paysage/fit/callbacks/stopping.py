@@ -104,6 +104,11 @@ class SaveBest(Callback):
         self._saver.metric = monitor.name_of(self._saver.metric, "SaveBest")
         check_writable(self._saver.filename)
 
+    def begin(self, training: Training) -> None:
+        """Forget the best value of another trainer's; a second training of one goes on with it."""
+        if not (training.resumed or training.earlier):
+            self._saver.forget()
+
     def after_epoch(self, training: Training) -> None:
         """Write the model if this epoch is the best one so far."""
         self._saver(training.epoch, training.metrics, training.model)

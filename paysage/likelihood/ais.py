@@ -135,7 +135,8 @@ class AIS:
         rounding = ROUNDING * (math.sqrt(len(increments)) * largest + abs(log_base))
         found = estimated(increments, log_base, sign, rounding)
         spread = float(found.log_weights.std())
-        if spread > SPREAD or math.isinf(found.low) or math.isinf(found.high):
+        is_open = math.isinf(found.low) or math.isinf(found.high)
+        if spread > SPREAD or (is_open and math.isfinite(rounding)):
             size, number = found.effective_sample_size, increments.shape[1]
             _warn(
                 f"the log weights spread by {spread:.1f} nats, so that {number} chains are worth "

@@ -7,6 +7,9 @@ import numpy as np
 #: the bracket of each root shrinks by two in a step: to 1e-13 of its width
 STEPS = 43
 
+#: neighbours whose ratios are found together
+BLOCK = 1024
+
 
 def bennett_ratio(forward: np.ndarray, backward: np.ndarray) -> float:
     """Log Z_1 / Z_0 as the sum of the ratios of neighbours (Bennett, J. Comput. Phys. 22, 1976).
@@ -23,6 +26,12 @@ def bennett_ratio(forward: np.ndarray, backward: np.ndarray) -> float:
     backward : array (K, m)
         D at samples of p_{k+1}.
     """
+    blocks = (slice(low, low + BLOCK) for low in range(0, len(forward), BLOCK))
+    return sum(float(_ratios(forward[b], backward[b]).sum()) for b in blocks)
+
+
+def _ratios(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
+    """Of each of some neighbours, (K,), by bisection."""
     shift = np.log(backward.shape[1] / forward.shape[1])
     both = np.concatenate([forward, backward], axis=1)
     # at these ends one side of the equation certainly outweighs the other
@@ -32,7 +41,7 @@ def bennett_ratio(forward: np.ndarray, backward: np.ndarray) -> float:
         gap = _logistic(forward - middle[:, None] + shift).sum(axis=1)
         gap -= _logistic(middle[:, None] - backward - shift).sum(axis=1)
         low, high = np.where(gap > 0, middle, low), np.where(gap > 0, high, middle)
-    return float((0.5 * (low + high)).sum())
+    return 0.5 * (low + high)
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ class Estimate(NamedTuple):
     low: float
     """three standard errors below, minus infinity where the chains disagree too much"""
     high: float
+    """three standard errors above, infinity where those of the way back do"""
     effective_sample_size: float
     """number of equally weighted chains that would be worth as much"""
     increments: np.ndarray

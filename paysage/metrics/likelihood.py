@@ -42,12 +42,26 @@ class ExactLogLikelihood(Metric):
         """Forget every minibatch, and the partition function."""
         super().reset()
         self._log_partition: float | None = None
+        self._rows: list[np.ndarray] = []
 
-    def measure(self, assessment: ModelAssessment) -> float:
-        """The mean over the rows of one minibatch."""
+    def update(self, assessment: ModelAssessment) -> None:
+        """Take in the likelihoods of one more minibatch."""
         if self._log_partition is None:
             self._log_partition = exact_log_partition(assessment.model)
-        return log_likelihood(assessment.model, assessment.data, self._log_partition).mean
+        found = log_likelihood(assessment.model, assessment.data, self._log_partition)
+        self._rows.append(found.rows)
+
+    def value(self) -> float:
+        """The mean over all rows since the last reset.
+
+        Raises
+        ------
+        DataError
+            No minibatch has been measured.
+        """
+        if not self._rows:
+            return super().value()  # says so
+        return over_rows(np.concatenate(self._rows)).mean
 
 
 class AISReport(NamedTuple):

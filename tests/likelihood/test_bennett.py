@@ -1,10 +1,12 @@
 """Bennett's ratio against a case with a known answer."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from paysage.likelihood import bennett as module
 from paysage.likelihood.bennett import bennett_ratio
 
 pytestmark = pytest.mark.backend_free
@@ -30,3 +32,23 @@ def test_normal_distributions_of_different_width(n, m):
 
 def test_numbers_without_spread_are_the_answer():
     assert bennett_ratio(np.full((3, 4), 2.5), np.full((3, 6), 2.5)) == pytest.approx(7.5)
+
+
+def test_the_ratios_of_blocks_are_those_of_all_neighbours(monkeypatch):
+    forward, backward = np.random.default_rng(1).normal(size=(2, 7, 20))
+    pairs = zip(forward, backward, strict=True)
+    one_by_one = sum(bennett_ratio(f[None], b[None]) for f, b in pairs)
+    for block in (1, 3, 7):
+        monkeypatch.setattr(module, "BLOCK", block)
+        assert bennett_ratio(forward, backward) == pytest.approx(one_by_one, abs=1e-10)
+
+
+def test_many_temperatures_take_no_memory_of_their_size():
+    forward = np.zeros((40_000, 10))
+    tracemalloc.start()
+    try:
+        bennett_ratio(forward, forward)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 0.5 * forward.nbytes

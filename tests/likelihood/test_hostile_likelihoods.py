@@ -72,6 +72,19 @@ def test_gaussian_layers_that_cannot_be_normalized(model_of, entry):
         ENTRIES[entry](model_of())
 
 
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("gain", [1, -1])
+@pytest.mark.parametrize("size", [4, 64])
+def test_gaussian_layers_at_the_border_itself_cannot_be_normalized(size, gain, entry):
+    """The numbers are exact in binary: rounding must not make a partition function of nothing."""
+    model = build("GG", (4, size), scale=0.0)
+    for layer in model.layers:
+        layer.params.log_var[:] = 0.0
+    model.connections[0].weights.params.matrix[:] = gain / (2 * size**0.5)
+    with pytest.raises(ConfigError, match="no partition function"):
+        ENTRIES[entry](model)
+
+
 def gaussian_log_partition(model):
     """Of two Gaussian layers in closed form, by the determinant of the whole."""
     first, second = model.layers
@@ -169,6 +182,14 @@ def test_base_data_so_far_off_that_floats_round_log_z_away_are_said_to_be():
         with pytest.warns(LikelihoodWarning, match="are rounded"):
             found = AIS(model, 50, 50, base=np.full((5, 4), size)).run()
         assert found.low <= exact_log_partition(model) <= found.high
+
+
+def test_energies_that_cannot_be_told_are_not_taken_for_a_spread(recwarn):
+    model = pair("BG")
+    model.layers[1].params.log_var[:] = 100.0
+    found = AIS(model, 50, 20).run()
+    assert found.low == -np.inf
+    assert [str(w.message)[:8] for w in recwarn.list] == ["energies"]
 
 
 def test_weights_of_few_chains_are_said_to_be():

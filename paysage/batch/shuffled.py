@@ -24,8 +24,9 @@ from paysage.storage.strangers import check_extent, fixed, is_group, members, te
 
 # bytes of a piece in which a dataset is compressed
 CHUNK_BYTES = 2**18
+# attributes that point to places in the file that they are in
+_REFERENCES = ("DIMENSION_LIST", "REFERENCE_LIST")
 # datasets of a frame in pandas' 'fixed' format that have a row for each of its rows
-_REFERENCES = ("DIMENSION_LIST", "REFERENCE_LIST")  # to places in the file that they are in
 _OF_FRAMES = re.compile(r"(axis1|index)(_label\d+)?|block\d+_values|values")
 
 

@@ -58,8 +58,8 @@ def _of_array(path: Path) -> Result:
 
 def _of_tree(key: str, entry: Any) -> tuple[list[str], dict[str, Any]]:
     """Lines and facts of a tree; one that is not as its kind says is listed by its arrays."""
-    head = f"{key}: a {entry.kind}, by Paysage {entry.library}, schema {entry.schema}, intact"
-    facts = {"kind": entry.kind, "library": entry.library, "schema": entry.schema}
+    head = f"{key}: a {entry.kind}, by Paysage {entry.version}, schema {entry.schema}, intact"
+    facts = {"kind": entry.kind, "version": entry.version, "schema": entry.schema}
     of_kind = {"model": _of_model, "checkpoint": _of_checkpoint}.get(entry.kind, _of_any)
     try:
         lines, more = of_kind(entry.tree)

@@ -20,7 +20,7 @@ from paysage.models.finite import not_finite
 from paysage.models.graph import check_machine
 from paysage.models.initialize import check_batch
 from paysage.optimizers import Optimizer
-from paysage.samplers import Chains
+from paysage.samplers import AutoregressiveGammaSampler, Chains
 
 #: what matrix products of a training step may be made in
 PRECISIONS = ("float32", "bf16")
@@ -38,6 +38,25 @@ def check_tools(optimizer: Any, method: Any) -> None:
         raise ConfigError(f"optimizer must be made by paysage.optimizers, got {optimizer!r}")
     if not callable(method) or isinstance(method, type):
         raise ConfigError(f"method must be a function such as fit.pcd, got {method!r}")
+
+
+def check_course(
+    optimizer: Any,
+    method: Any,
+    num_epochs: Any,
+    mcsteps: Any,
+    beta_std: Any,
+    lr_period: str | None,
+    precision: Any,
+) -> bool:
+    """Look at what every training takes; gives whether the schedule moves on in every epoch."""
+    check_tools(optimizer, method)
+    check_whole("num_epochs", num_epochs)
+    check_whole("mcsteps", mcsteps, 1)
+    each_epoch = check_lr_period(lr_period, optimizer)
+    check_precision(precision)
+    AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
+    return each_epoch
 
 
 def check_sampler(sampler: Any, model: BoltzmannMachine, method: Any) -> int:
@@ -111,7 +130,7 @@ def check_lr_period(lr_period: str | None, optimizer: Optimizer) -> bool:
                 f"the learning rate stays at {schedule.value_at(schedule.time):g} throughout this "
                 f"training: by default {schedule!r} moves on once a call of train. Pass "
                 "lr_period='epoch' for a decay within it, or lr_period='training' to mean it",
-                stacklevel=3,
+                stacklevel=4,
             )
         return False
     if lr_period not in ("training", "epoch"):

@@ -14,13 +14,7 @@ from paysage.errors import ConfigError
 from paysage.files import check_writable
 from paysage.fit.callbacks import Callback
 from paysage.fit.checkpoint import read_checkpoint
-from paysage.fit.checks import (
-    check_data,
-    check_lr_period,
-    check_model_and_batch,
-    check_precision,
-    check_tools,
-)
+from paysage.fit.checks import check_course, check_data, check_model_and_batch
 from paysage.fit.methods import pcd
 from paysage.fit.processes import Processes
 from paysage.fit.sgd import StochasticGradientDescent
@@ -28,7 +22,6 @@ from paysage.models import BoltzmannMachine, Connection
 from paysage.models.initialize import initializer
 from paysage.optimizers import Optimizer
 from paysage.preprocess import Transformation
-from paysage.samplers import AutoregressiveGammaSampler
 
 Tensor = Any
 
@@ -102,13 +95,10 @@ class LayerwisePretrain:
         of machine k, which logs need, as they are files.
         """
         chains = 1 if negative_phase_batch_size is None else negative_phase_batch_size
-        check_whole("num_epochs", num_epochs)
-        check_whole("mcsteps", mcsteps, 1)
         check_whole("negative_phase_batch_size", chains, 1)
-        check_tools(optimizer, method)
-        each_epoch = check_lr_period(lr_period, optimizer)
-        check_precision(precision)
-        AutoregressiveGammaSampler(beta_std=beta_std)
+        each_epoch = check_course(
+            optimizer, method, num_epochs, mcsteps, beta_std, lr_period, precision
+        )
         initializer(init_method)
         check_data(self.model, self.batch)
         called = _each_time(callbacks)

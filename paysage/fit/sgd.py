@@ -13,14 +13,12 @@ from paysage.fit.averaging import ParameterMean, first_averaged
 from paysage.fit.callbacks import Callback, ProgressBar, check_callbacks
 from paysage.fit.checkpoint import Checkpoint
 from paysage.fit.checks import (
+    check_course,
     check_data,
-    check_lr_period,
     check_model_and_batch,
     check_positive_phase,
-    check_precision,
     check_sampler,
     check_sharing,
-    check_tools,
 )
 from paysage.fit.mean_field import MeanField
 from paysage.fit.memory import Memory
@@ -39,7 +37,7 @@ from paysage.fit.training import Training
 from paysage.metrics import ProgressMonitor
 from paysage.models import BoltzmannMachine
 from paysage.optimizers import Optimizer
-from paysage.samplers import AutoregressiveGammaSampler, Chains
+from paysage.samplers import Chains
 
 
 class StochasticGradientDescent:
@@ -169,17 +167,14 @@ class StochasticGradientDescent:
         ProcessError
             If another process has failed.
         """
-        check_tools(optimizer, method)
+        each_epoch = check_course(
+            optimizer, method, num_epochs, mcsteps, beta_std, lr_period, precision
+        )
         chains = self._num_chains(negative_phase_batch_size, sampler, method)
         processes = check_sharing(self.batch, chains, sampler, processes)
-        check_whole("num_epochs", num_epochs)
-        check_whole("mcsteps", mcsteps, 1)
         check_whole("burn_in", burn_in)
-        each_epoch = check_lr_period(lr_period, optimizer)
         check_positive_phase(positive_phase)
-        check_precision(precision)
         first = first_averaged(average_last, num_epochs)
-        AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
         self.monitor.check_saving(self.model)
         verbose = verbose and processes.first
         called = _with_bar(check_callbacks(callbacks, self.monitor), verbose)

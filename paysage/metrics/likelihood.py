@@ -17,7 +17,31 @@ if TYPE_CHECKING:
     from paysage.metrics.assessment import ModelAssessment
 
 
-class ExactLogLikelihood(Metric):
+class _OverRows(Metric):
+    """A mean over all rows, whatever the sizes of the minibatches; a subclass has `_report`."""
+
+    def reset(self) -> None:
+        """Forget every minibatch."""
+        super().reset()
+        self._rows: list[np.ndarray] = []
+
+    def value(self) -> float:
+        """The mean over all rows since the last reset.
+
+        Raises
+        ------
+        DataError
+            No minibatch has been measured.
+        """
+        if not self._rows:
+            return super().value()  # says so
+        return self._report(np.concatenate(self._rows))
+
+    def _report(self, rows: np.ndarray) -> float:
+        raise NotImplementedError(f"{self.name} defines no _report(rows)")
+
+
+class ExactLogLikelihood(_OverRows):
     """Mean log-likelihood of the data in nats, where half of the layers has few states.
 
     Parameters
@@ -42,7 +66,6 @@ class ExactLogLikelihood(Metric):
         """Forget every minibatch, and the partition function."""
         super().reset()
         self._log_partition: float | None = None
-        self._rows: list[np.ndarray] = []
 
     def update(self, assessment: ModelAssessment) -> None:
         """Take in the likelihoods of one more minibatch."""
@@ -51,17 +74,8 @@ class ExactLogLikelihood(Metric):
         found = log_likelihood(assessment.model, assessment.data, self._log_partition)
         self._rows.append(found.rows)
 
-    def value(self) -> float:
-        """The mean over all rows since the last reset.
-
-        Raises
-        ------
-        DataError
-            No minibatch has been measured.
-        """
-        if not self._rows:
-            return super().value()  # says so
-        return over_rows(np.concatenate(self._rows)).mean
+    def _report(self, rows: np.ndarray) -> float:
+        return over_rows(rows).mean
 
 
 class AISReport(NamedTuple):
@@ -79,7 +93,7 @@ class AISReport(NamedTuple):
     """of the chains of log Z"""
 
 
-class AISLogLikelihood(Metric):
+class AISLogLikelihood(_OverRows):
     """Mean log-likelihood of the data in nats, log Z by annealed importance sampling.
 
     The estimate of log Z is too low on average, so that the likelihood is too high: a machine that
@@ -120,7 +134,6 @@ class AISLogLikelihood(Metric):
         """Forget every minibatch; the reports stay."""
         super().reset()
         self._model: Any = None
-        self._rows: list[np.ndarray] = []
         self._moments = MeanVarianceArrayCalculator()
 
     def get_memory(self) -> list[list[float]]:
@@ -137,18 +150,10 @@ class AISLogLikelihood(Metric):
         self._rows.append(log_likelihood(assessment.model, assessment.data, 0.0).rows)
         self._moments.update(assessment.data)
 
-    def value(self) -> float:
-        """The mean over all rows since the last reset; anneals, and keeps a report.
-
-        Raises
-        ------
-        DataError
-            No minibatch has been measured.
-        """
-        if not self._rows:
-            return super().value()  # says so
+    def _report(self, rows: np.ndarray) -> float:
+        """Anneal, keep a report, and give its mean."""
         log_partition = AIS(self._model, self.num_chains, self.betas, self._moments).run()
-        found = over_rows(np.concatenate(self._rows) - log_partition.log_partition)
+        found = over_rows(rows - log_partition.log_partition)
         error_bars = log_partition.low, log_partition.high
         high, low = (found.mean + log_partition.log_partition - end for end in error_bars)
         self.reports.append(

@@ -22,7 +22,7 @@ class Entry(NamedTuple):
     """A tree that a file holds, and what its document says of it."""
 
     kind: str
-    library: str
+    version: str
     """version of Paysage that wrote it"""
     schema: int
     tree: Any

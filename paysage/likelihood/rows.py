@@ -78,7 +78,8 @@ def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: floa
     The posterior of the hidden layers is approximated by independent units in mean fields, iterated
     until they settle. With their fields h and the means a of what connections see of them, the
     bound is -E_visible + Σ_layers (log Z_layer(h) - h·a) + Σ_connections aᵀ W a - log Z; it holds
-    for any fields.
+    for any fields. Where they could settle in several ways, as strongly coupled one-hot or Gaussian
+    layers can, it is of the one found from a pass up; another one may give a higher bound.
 
     Parameters
     ----------

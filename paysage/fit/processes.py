@@ -200,7 +200,7 @@ def _distributed() -> Any:
     try:
         import torch.distributed as distributed
     except ImportError as error:
-        raise missing_dependency("torch", "training in several processes", "pytorch") from error
+        raise missing_dependency("torch", "training in several processes", "torch") from error
     if not distributed.is_available():
         raise BackendError("this PyTorch was built without torch.distributed: train in one process")
     return distributed

@@ -17,6 +17,8 @@ PAGES = [
     *sorted(DOCS.rglob("*.md")),
 ]
 LINK = re.compile(r"\[[^\]\n]*\]\((?!https?:)([^)\s#]*)(#[^)\s]*)?\)")
+#: paths of the repository that are named in prose
+NAMED = re.compile(r"`((?:tests|benchmarks|examples|docs|paysage)/[^`\s]*\.\w+)`")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
 
@@ -44,6 +46,13 @@ def broken(page, text):
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     assert not list(broken(page, page.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_that_are_named_exist(page):
+    named = NAMED.findall(page.read_text("utf-8"))
+    # MNIST is nowhere in the repository
+    assert not [path for path in named if not (ROOT / path).exists() and "mnist.h5" not in path]
 
 
 def test_every_page_is_in_the_navigation_once():

@@ -12,9 +12,9 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 
 from paysage import backends as be
 from paysage.checks import check_number, check_whole
-from paysage.errors import ConfigError, DataError
+from paysage.errors import ConfigError, DataError, ShapeError
 from paysage.layers import BernoulliLayer, OneHotLayer, Weights
-from paysage.models import BoltzmannMachine, Connection
+from paysage.models import BoltzmannMachine, Connection, State
 from paysage.optimizers import ADAM
 from paysage.schedules import Linear
 from paysage.sklearn.estimator import FLOATS, start_at_moments
@@ -104,7 +104,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise DataError("RBMClassifier needs labels of at least two classes, got one class")
         warn_out_of_range(X)
-        rng = check_random_state(self.random_state)
+        self.random_state_ = rng = check_random_state(self.random_state)
         with seeded(rng):
             model = self._new_machine(X, labels)
             decay = Linear(self.learning_rate, self.learning_rate / max(1, self.n_iter))
@@ -141,6 +141,40 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
 
+    def sample(self, n_samples: int = 1, n_steps: int = 1000, label: Any = None) -> np.ndarray:
+        """Draw rows by Gibbs sampling, of a label if one is given.
+
+        Parameters
+        ----------
+        n_samples : int
+            Each has a chain of its own, which starts with every unit drawn by itself.
+        n_steps : int
+            Sweeps of each chain.
+        label : one of ``classes_``, or array (n_samples,) of them, optional
+            Stays as it is: rows of p(row | label). Without it labels are drawn too: rows of p(row).
+
+        Returns
+        -------
+        array (n_samples, n_features)
+
+        Raises
+        ------
+        DataError, ShapeError
+            If a label is none of ``classes_``, or there is not one for each sample.
+        """
+        check_is_fitted(self)
+        check_whole("n_samples", n_samples, 1)
+        check_whole("n_steps", n_steps)
+        given = None if label is None else self._one_hot(label, n_samples)
+        with seeded(self.random_state_):
+            model = self.machine()
+            state = State.from_model(n_samples, model)
+            if given is not None:
+                state[2] = be.float_tensor(given)
+            clamped = [] if given is None else [2]
+            state = model.markov_chain(n_steps, state, clamped=clamped)
+            return np.array(be.to_numpy_array(state[0]), dtype=self.components_.dtype)
+
     def machine(self) -> BoltzmannMachine:
         """The fitted machine, a copy on the backend in use: rows, hidden units, labels."""
         check_is_fitted(self)
@@ -176,6 +210,20 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
             be.transpose(tensor_like(self.class_components_, rows)),
             tensor_like(self.intercept_classes_, rows),
         )
+
+    def _one_hot(self, label: Any, number: int) -> np.ndarray:
+        """A row (K,) for each of so many samples, of one label or of one each."""
+        labels = np.asarray(label)
+        if labels.shape not in ((), (number,)):
+            raise ShapeError(
+                f"label is one for all {number} samples or one for each, got shape {labels.shape}"
+            )
+        known = self.classes_.tolist()
+        unknown = [one for one in labels.reshape(-1).tolist() if one not in known]
+        if unknown:
+            raise DataError(f"got the label {unknown[0]!r}; the labels are {known}")
+        places = [known.index(one) for one in labels.reshape(-1).tolist()]
+        return np.broadcast_to(np.eye(len(known))[places], (number, len(known)))
 
     def _show(self, X: Any, labels: np.ndarray, epoch: int, seconds: float) -> None:
         step = max(1, X.shape[0] // 1000)

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import stationarity
 from scipy.sparse import csr_matrix
 from scipy.special import softmax
 
@@ -13,10 +14,11 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sklearn.datasets import load_digits
 
 from paysage import backends as be
-from paysage.errors import ConfigError, DataError
+from paysage.errors import ConfigError, DataError, ShapeError
 from paysage.models import State
 from paysage.sklearn import RBMClassifier
 from paysage.sklearn.joint import JointTraining
+from paysage.testing import ExactMachine
 
 
 def toy(rows=60):
@@ -132,3 +134,61 @@ def test_bad_parts_are_named():
 def test_one_class_is_named():
     with pytest.raises(DataError, match="one class"):
         RBMClassifier(2).fit(toy()[0], np.zeros(60))
+
+
+def random_classifier():
+    """Couplings of order one, so that a hundred sweeps forget where they began."""
+    classifier, rng = fitted(n_iter=1), np.random.default_rng(2)
+    for name in ("components_", "class_components_", "intercept_visible_"):
+        shape = getattr(classifier, name).shape
+        setattr(classifier, name, rng.standard_normal(shape))
+    return classifier
+
+
+def positions(rows):
+    """Of binary rows among all of their width, last unit fastest."""
+    return (rows @ 2.0 ** np.arange(rows.shape[1] - 1, -1, -1)).astype(int)
+
+
+def test_samples_are_of_the_marginal_and_of_the_conditional_distributions():
+    classifier, number = random_classifier(), 20000
+    joint = ExactMachine(classifier.machine()).probabilities.reshape(64, 16, 3).sum(axis=1)
+    rows = classifier.sample(number, n_steps=100)
+    assert stationarity.chi_square(positions(rows), joint.sum(axis=1)) > 1e-4
+    for k, label in enumerate("abc"):
+        rows = classifier.sample(number, n_steps=100, label=label)
+        right, other = (joint[:, i] / joint[:, i].sum() for i in (k, k - 1))
+        assert stationarity.chi_square(positions(rows), right) > 1e-4
+        assert stationarity.chi_square(positions(rows), other) < 1e-12
+
+
+def test_each_sample_may_have_a_label_of_its_own():
+    classifier, y = fitted(), toy()[1]
+    rows = classifier.sample(len(y), n_steps=20, label=y)
+    # the first three features say it, and are all that the label says
+    assert np.mean(rows[:, :3].argmax(axis=1) == np.searchsorted(classifier.classes_, y)) > 0.9
+
+
+def test_samples_follow_the_seed_and_go_on():
+    first, second = fitted(n_iter=2), fitted(n_iter=2)
+    state = be.get_random_state()
+    drawn = [classifier.sample(50, n_steps=5) for classifier in (first, second)]
+    assert be.get_random_state() == state
+    np.testing.assert_array_equal(*drawn)
+    assert not np.array_equal(first.sample(50, n_steps=5), drawn[0])
+    assert first.sample().shape == (1, 6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"label": "d"}, DataError, "got the label 'd'; the labels are"),
+        ({"label": 1}, DataError, "got the label 1"),
+        ({"label": ["a", "b"]}, ShapeError, r"one for all 3 samples or one for each, got .*\(2,\)"),
+        ({"n_samples": 0}, ConfigError, "n_samples"),
+        ({"n_steps": -1}, ConfigError, "n_steps"),
+    ],
+)
+def test_samples_that_cannot_be_drawn_are_named(settings, error, words):
+    with pytest.raises(error, match=words):
+        fitted(n_iter=1).sample(**{"n_samples": 3, **settings})

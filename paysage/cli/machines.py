@@ -15,6 +15,8 @@ from paysage.cli.data import HDF5, read_rows, table_key, transformation
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine
 
+#: units of the hidden layers, where settings do not say
+SHALLOW, DEEP = [100], [100, 100]
 #: what differs between the kinds, where settings do not say
 LEARNING_RATES = {"grbm": 0.002}
 HIDDEN_BIASES = {"rbm": -2.0, "grbm": -4.0, "hopfield": 0.0, "dbm": -2.0}
@@ -62,12 +64,10 @@ def make_machine(settings: dict[str, Any], data: batch.Batch) -> BoltzmannMachin
         If settings do not go together.
     """
     kind, sizes = settings["model"], settings["hidden"]
-    sizes = ([100, 100] if kind == "dbm" else [100]) if sizes is None else sizes
+    sizes = (DEEP if kind == "dbm" else SHALLOW) if sizes is None else sizes
     if (len(sizes) > 1) != (kind == "dbm"):
         expected = "several numbers" if kind == "dbm" else "one number"
         raise ConfigError(f"hidden is {sizes}, expected {expected} for the model '{kind}'")
-    if settings["noise"] is not None and kind != "grbm":
-        raise ConfigError(f"noise is a setting of the model 'grbm', not of '{kind}'")
     sizes = [check_whole("hidden", size, 1) for size in sizes]
     centered = settings["centered"]
     center = kind != "hopfield" if centered is None else centered
@@ -123,9 +123,9 @@ def _finish(model: BoltzmannMachine, settings: dict[str, Any]) -> None:
         first.reset_offset()
 
 
-def make_optimizer(settings: dict[str, Any]) -> optimizers.Optimizer:
-    """The optimizer, with its schedule, which gives a value an epoch."""
-    rate, decay, epochs = settings["learning_rate"], settings["decay"], settings["epochs"]
+def make_optimizer(settings: dict[str, Any], epochs: int) -> optimizers.Optimizer:
+    """The optimizer, with its schedule, which gives a value in each of so many epochs."""
+    rate, decay = settings["learning_rate"], settings["decay"]
     rate = LEARNING_RATES.get(settings["model"], 0.01) if rate is None else rate
     steps = max(1, epochs)
     schedule = {
@@ -133,7 +133,7 @@ def make_optimizer(settings: dict[str, Any]) -> optimizers.Optimizer:
         "power": lambda: schedules.PowerLawDecay(rate, decay),
         "exponential": lambda: schedules.ExponentialDecay(rate, decay),
         "linear": lambda: schedules.Linear(rate, rate / steps),
-        "trapezoid": lambda: schedules.Trapezoid(rate, steps),
+        "trapezoid": lambda: schedules.Trapezoid(rate, steps, settings["warm_up"]),
     }[settings["schedule"]]()
     rule = getattr(optimizers, settings["optimizer"])
-    return rule(stepsize=schedule)
+    return rule(stepsize=schedule, max_norm=settings["max_norm"])

@@ -21,6 +21,13 @@ from paysage.errors import ConfigError, StorageError
 MODELS = ("rbm", "grbm", "hopfield", "dbm")
 OPTIMIZERS = ("adam", "momentum", "rmsprop", "gradient")
 SCHEDULES = ("constant", "power", "exponential", "linear", "trapezoid")
+WATCHED = (
+    "ReconstructionError",
+    "KLDivergence",
+    "ReverseKLDivergence",
+    "PseudoLikelihood",
+    "AISLogLikelihood",
+)
 
 
 class Setting(NamedTuple):
@@ -31,6 +38,8 @@ class Setting(NamedTuple):
     default: Any
     help: str
     choices: tuple[str, ...] = ()
+    of: tuple[str, str] | None = None
+    """the setting, and the value of it, without which this one has no meaning"""
 
 
 SETTINGS = {
@@ -44,21 +53,57 @@ SETTINGS = {
         Setting("model", "text", "rbm", "binary, Gaussian visible, Gaussian hidden, deep", MODELS),
         Setting("hidden", "counts", None, "units of hidden layers (100; 100 100 for a dbm)"),
         Setting("hidden_bias", "number", None, "biases of the first hidden layer at the start"),
-        Setting("noise", "number", None, "standard deviation of a grbm's visible units"),
+        Setting(
+            "noise",
+            "number",
+            None,
+            "standard deviation of a grbm's visible units",
+            of=("model", "grbm"),
+        ),
         Setting("centered", "truth", None, "center the layers (by default all but a hopfield's)"),
         Setting("l1", "number", 0.0, "penalty on the absolute values of weights"),
         Setting("l2", "number", 0.0, "penalty on the squares of weights"),
+        Setting(
+            "pretrain",
+            "count",
+            0,
+            "epochs in which a dbm first learns layer by layer",
+            of=("model", "dbm"),
+        ),
         Setting("epochs", "count", 30, "passes through the data"),
-        Setting("batch_size", "count", 50, "rows of a minibatch, and number of chains"),
+        Setting("batch_size", "count", 50, "rows of a minibatch"),
+        Setting("chains", "count", None, "negative chains (as many as a minibatch has rows)"),
         Setting(
             "method", "text", "pcd", "persistent chains, or chains from the data", ("pcd", "cd")
         ),
         Setting("k", "count", 5, "sweeps a step"),
         Setting("beta_std", "number", 0.2, "by how much the chains' temperatures wander"),
+        Setting("burn_in", "count", 0, "first epochs in which they do not"),
+        Setting(
+            "mean_field",
+            "truth",
+            False,
+            "settle a dbm's hidden layers on the data by mean fields",
+            of=("model", "dbm"),
+        ),
+        Setting("precision", "text", "float32", "of a step's products", ("float32", "bf16")),
         Setting("optimizer", "text", "adam", "the rule of the steps", OPTIMIZERS),
-        Setting("learning_rate", "number", None, "at the start (0.01; 0.002 for a grbm)"),
+        Setting("learning_rate", "number", None, "at its highest (0.01; 0.002 for a grbm)"),
         Setting("schedule", "text", "power", "how the learning rate falls", SCHEDULES),
         Setting("decay", "number", 0.05, "coefficient of the schedules power and exponential"),
+        Setting(
+            "warm_up",
+            "count",
+            0,
+            "epochs in which the schedule trapezoid rises",
+            of=("schedule", "trapezoid"),
+        ),
+        Setting("max_norm", "number", None, "of a gradient; a greater one is scaled down to it"),
+        Setting("average_last", "number", 0.0, "part of the epochs to average parameters over"),
+        Setting("halve", "truth", False, "where an epoch diverges, do it again at half the rate"),
+        Setting("watch", "text", WATCHED[0], "metric that patience and best look at", WATCHED),
+        Setting("patience", "count", None, "epochs without a better value, after which to end"),
+        Setting("best", "text", None, "file for the model of the epoch with the best value"),
         Setting("seed", "count", 137, "of all random numbers"),
         Setting("backend", "text", None, "what computes (as configured)", ("python", "pytorch")),
         Setting("processor", "text", None, "where it computes (as configured)", ("cpu", "gpu")),
@@ -108,11 +153,25 @@ def gathered(config: str | None, flags: argparse.Namespace) -> dict[str, Any]:
     StorageError
         If the file cannot be read.
     ConfigError
-        If it has an unknown key, or a value that its key cannot have.
+        If it has an unknown key, or a value that its key cannot have; or if a setting has no
+        meaning beside another one.
     """
     given = {name: value for name, value in vars(flags).items() if name in SETTINGS}
     from_file = {} if config is None else read_config(Path(config))
-    return {**{s.name: s.default for s in SETTINGS.values()}, **from_file, **given}
+    settings = {**{s.name: s.default for s in SETTINGS.values()}, **from_file, **given}
+    for s in SETTINGS.values():
+        _check_meaning(s, settings)
+    return settings
+
+
+def _check_meaning(s: Setting, settings: dict[str, Any]) -> None:
+    if s.of is None or settings[s.name] == s.default:
+        return
+    name, value = s.of
+    if settings[name] != value:
+        raise ConfigError(
+            f"{s.name} is a setting of the {name} '{value}', not of '{settings[name]}'"
+        )
 
 
 def read_config(path: Path) -> dict[str, Any]:

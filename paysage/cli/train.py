@@ -41,30 +41,19 @@ def command(options: argparse.Namespace) -> Result:
     _check_files(settings, options.force)
     use_backend(argparse.Namespace(**settings))
 
-    from paysage import fit
-    from paysage.cli.machines import make_batch, make_machine, make_optimizer
+    from paysage.cli import course
+    from paysage.cli.machines import make_batch, make_machine
+    from paysage.fit import callbacks
 
-    interrupt = fit.callbacks.PauseOnInterrupt()
-    with make_batch(settings) as data:
+    interrupt = callbacks.PauseOnInterrupt()
+    called = [interrupt, *([callbacks.HalveOnDivergence()] if settings["halve"] else [])]
+    monitor = None
+    with make_batch(settings) as data, redirect_stdout(sys.stderr):
         model = make_machine(settings, data)
-        trainer = fit.SGD(model, data)
-        trainer.monitor.generator_metrics = _metrics(data.tables["validate"].batch_size)
-        with redirect_stdout(sys.stderr):
-            trainer.train(
-                make_optimizer(settings),
-                settings["epochs"],
-                mcsteps=settings["k"],
-                method=getattr(fit, settings["method"]),
-                beta_std=settings["beta_std"],
-                lr_period="epoch",
-                verbose=not options.quiet,
-                checkpoint=settings["checkpoint"],
-                every=settings["every"],
-                resume=settings["resume"],
-                callbacks=[interrupt, *_callbacks(settings, data.ncols)],
-            )
-    model.save(settings["out"])
-    return _result(settings, model, trainer.monitor, interrupt.interrupted)
+        if course.pretrain(settings, model, data, not options.quiet, called):
+            monitor = course.train(settings, model, data, not options.quiet, called)
+            model.save(settings["out"])
+    return _result(settings, model, monitor, interrupt.interrupted)
 
 
 def _check_files(settings: dict[str, Any], force: bool) -> None:
@@ -79,44 +68,30 @@ def _check_files(settings: dict[str, Any], force: bool) -> None:
     for log in settings["log"]:
         if Path(log).suffix not in (".csv", ".jsonl"):
             raise ConfigError(f"log is {log!r}, expected a file that ends with .csv or .jsonl")
-    files = [settings["out"], *settings["log"]]
-    if settings["checkpoint"] is not None:
-        files.append(settings["checkpoint"])
-    for file in files:
+    for file in _outputs(settings):
         # what is resumed goes on with the files of its beginning
         check_free(file, force or settings["resume"])
         check_writable(file)
 
 
-def _metrics(rows: int) -> list[Any]:
-    """Those of every training; few rows to validate with have too few neighbours for two."""
-    from paysage import metrics
-    from paysage.metrics.monitor import default_metrics
+def _outputs(settings: dict[str, Any]) -> list[Any]:
+    """All files that are to be written."""
+    single = [settings[name] for name in ("out", "best", "checkpoint")]
+    files = [*settings["log"], *(file for file in single if file is not None)]
+    if settings["pretrain"] and settings["checkpoint"] is not None:
+        from paysage.cli.machines import DEEP
+        from paysage.fit.layerwise import machine_files
 
-    found = default_metrics()
-    kind = metrics.KLDivergence, metrics.ReverseKLDivergence
-    least = next(metric.k for metric in found if isinstance(metric, kind)) + 1
-    return found if rows >= least else [m for m in found if not isinstance(m, kind)]
-
-
-def _callbacks(settings: dict[str, Any], pixels: int) -> list[Any]:
-    from paysage.fit import callbacks
-
-    found: list[Any] = [
-        (callbacks.CSVLog if Path(log).suffix == ".csv" else callbacks.JSONLinesLog)(log)
-        for log in settings["log"]
-    ]
-    if settings["tensorboard"] is not None:
-        side = round(pixels**0.5)
-        shape = (side, side) if side * side == pixels else None
-        found.append(callbacks.TensorBoard(settings["tensorboard"], shape=shape))
-    return found
+        files += machine_files(settings["checkpoint"], len(settings["hidden"] or DEEP))
+    return files
 
 
 def _result(settings: dict[str, Any], model: Any, monitor: Any, interrupted: bool) -> Result:
-    metrics = dict(monitor.memory[-1]) if monitor.memory else {}
-    epochs = monitor.epochs[-1] if monitor.epochs else 0
-    lines = [f"{settings['out']}: {model!r} after {epochs} epochs"]
+    """What came of it; without a monitor nothing but a part of the pretraining."""
+    metrics = {} if monitor is None or not monitor.memory else dict(monitor.memory[-1])
+    epochs = 0 if monitor is None or not monitor.epochs else monitor.epochs[-1]
+    what = f"{model!r} after {epochs} epochs" if monitor is not None else "not written yet"
+    lines = [f"{settings['out']}: {what}"]
     lines += [f"{name} {value:.6f}" for name, value in metrics.items() if value is not None]
     if interrupted:
         on = "--resume goes on" if settings["checkpoint"] else "no checkpoint to go on from"

@@ -149,8 +149,7 @@ class LayerwisePretrain:
                 raise ConfigError("resume=True needs the file of a checkpoint: checkpoint='run.h5'")
             return [None] * number
         check_writable(checkpoint)
-        whole = Path(checkpoint)
-        files = [whole.with_name(f"{whole.stem}_{k}{whole.suffix}") for k in range(number)]
+        files = machine_files(checkpoint, number)
         for file in files:
             check_writable(file)
         if processes is None or processes.first:
@@ -204,6 +203,12 @@ class LayerwisePretrain:
             layer.set_params(mean)
             layer.offset[:] = sum(t.offset for t in twins) / len(twins)
         self.model.enforce_constraints()
+
+
+def machine_files(checkpoint: str | Path, number: int) -> list[Path]:
+    """The checkpoints of so many machines, 'run_0.h5' and so on for 'run.h5'."""
+    whole = Path(checkpoint)
+    return [whole.with_name(f"{whole.stem}_{k}{whole.suffix}") for k in range(number)]
 
 
 def _in_a_row(files: list[Path]) -> int:

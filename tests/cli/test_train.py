@@ -1,5 +1,6 @@
 import csv
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -103,6 +104,90 @@ def test_an_interrupt_keeps_what_there_is(facts, paysage, rows, monkeypatch):
     assert np.array_equal(matrix("whole.h5"), matrix("m.h5"))
 
 
+def test_settings_reach_the_training(paysage, rows):
+    flags = "--chains 7 --burn-in 1 --average-last 0.5 --precision bf16 --max-norm 0.5"
+    paysage(f"{TRAIN} {flags} --checkpoint run.h5 --quiet")
+    found = fit.read_checkpoint("run.h5")["settings"]
+    assert (found["chains"], found["burn_in"], found["precision"]) == (7, 1, "bf16")
+    assert found["average_last"] == [0.5, 2]
+    assert found["optimizer"]["max_norm"] == 0.5
+    assert found["positive_phase"] is None
+    paysage(f"{TRAIN} --model dbm --hidden 3 3 --mean-field --checkpoint deep.h5 --force --quiet")
+    assert fit.read_checkpoint("deep.h5")["settings"]["positive_phase"] is not None
+
+
+def learning_rates(path="log.csv"):
+    with open(path) as file:
+        return [float(row["learning_rate"]) for row in list(csv.DictReader(file))[1:]]
+
+
+def test_a_trapezoid_may_warm_up(paysage, rows):
+    flags = "--schedule trapezoid --warm-up 1 --epochs 4 --learning-rate 0.1 --log log.csv"
+    paysage(f"{TRAIN} {flags} --quiet")
+    assert np.allclose(learning_rates(), [0.05, 0.1, 0.1, 0.05])
+
+
+DEEP = "--model dbm --hidden 4 3 --pretrain 2 --schedule constant --quiet"
+
+
+def test_a_deep_machine_is_pretrained_layer_by_layer(paysage, rows):
+    printed = paysage(f"{TRAIN} {DEEP} --epochs 0".replace(" --quiet", ""))
+    assert "training model 1" in printed.err
+    assert "training model" not in printed.out
+    first = matrix("m.h5")
+    paysage(f"{TRAIN} {DEEP} --epochs 0 --pretrain 0 --out no.h5")
+    assert not np.array_equal(first, matrix("no.h5"))
+    paysage(f"{TRAIN} {DEEP} --epochs 1 --out both.h5")
+    assert not np.array_equal(first, matrix("both.h5"))
+
+
+@pytest.mark.parametrize("place", [(0, 1), (1, 1), (2, 1)], ids=["first", "second", "deep"])
+def test_a_pretraining_goes_on_where_it_was_interrupted(facts, paysage, rows, monkeypatch, place):
+    trainings = []
+
+    class Now(fit.callbacks.PauseOnInterrupt):
+        def begin(self, training):
+            trainings.append(training)
+
+        def after_batch(self, training):
+            if (len(trainings) - 1, training.epoch) == place:
+                self.interrupted = True
+                training.pause()
+
+    line = f"{TRAIN} {DEEP} --checkpoint run.h5"
+    with monkeypatch.context() as patch:
+        patch.setattr(fit.callbacks, "PauseOnInterrupt", Now)
+        found = facts(line, 130)
+    assert found["interrupted"]
+    assert Path("m.h5").exists() == (place[0] == 2)
+    paysage(f"{line} --resume")
+    paysage(f"{TRAIN} {DEEP} --out whole.h5")
+    assert np.array_equal(matrix("whole.h5"), matrix("m.h5"))
+
+
+@pytest.mark.parametrize("metric, sign", [("ReconstructionError", 1), ("PseudoLikelihood", -1)])
+def test_training_ends_when_nothing_gets_better_and_the_best_model_is_kept(
+    facts, paysage, rows, metric, sign
+):
+    flags = f"--schedule constant --watch {metric} --patience 2 --best best.h5 --log log.csv"
+    epochs = facts(f"{TRAIN} {flags} --epochs 60 --quiet")["epochs"]
+    assert 2 < epochs < 60
+    with open("log.csv") as file:
+        values = [sign * float(row[metric]) for row in csv.DictReader(file)][1:]
+    best = 1 + int(np.argmin(values))  # the untrained machine is no epoch
+    assert best == epochs - 2 and len(values) == epochs
+    paysage(f"{TRAIN} --schedule constant --watch {metric} --epochs {best} --out again.h5 --quiet")
+    assert np.array_equal(matrix("best.h5"), matrix("again.h5"))
+
+
+def test_a_rate_that_is_too_high_is_halved(paysage, error, rows):
+    line = f"{TRAIN} --model grbm --optimizer gradient --learning-rate 30 --schedule constant"
+    assert "diverged, try a smaller learning rate" in error(f"{line} --quiet")
+    paysage(f"{line} --halve --log log.csv --quiet")
+    assert learning_rates()[-1] < 30
+    assert np.isfinite(matrix("m.h5")).all()
+
+
 def test_a_file_is_streamed(paysage, rows):
     with h5py.File("rows.h5", "w") as file:
         file["some/table"] = rows
@@ -118,7 +203,18 @@ def test_a_file_is_streamed(paysage, rows):
         ("--hidden 0", "hidden must be a whole number, at least 1"),
         ("--epochs -1", "num_epochs must be a whole number"),
         ("--batch-size 1000", "batch_size is 1000 but there are only 42 rows"),
-        ("--noise 1", "noise is a setting of the model 'grbm'"),
+        ("--noise 1", "noise is a setting of the model 'grbm', not of 'rbm'"),
+        ("--pretrain 2", "pretrain is a setting of the model 'dbm', not of 'rbm'"),
+        ("--mean-field", "mean_field is a setting of the model 'dbm'"),
+        ("--warm-up 1", "warm_up is a setting of the schedule 'trapezoid', not of 'power'"),
+        ("--schedule trapezoid --warm-up 2", "2 that rise and 1 that fall do not fit"),
+        ("--model dbm --hidden 3 3 --pretrain -1", "num_epochs must be a whole number"),
+        ("--patience 0", "patience must be a whole number, at least 1"),
+        ("--chains 0", "negative_phase_batch_size must be a whole number"),
+        ("--max-norm 0", "max_norm must be more than zero"),
+        ("--average-last 2", "average_last is the part of the epochs"),
+        ("--model dbm --hidden 3 3 --watch AISLogLikelihood", "AISLogLikelihood"),
+        ("--best none/m.h5", "there is no folder"),
         ("--model grbm --noise 0", "noise must be above 0"),
         ("--model hopfield --hidden-bias 1", "have no biases"),
         ("--seed -1", "seed must be a whole number"),
@@ -138,9 +234,10 @@ def test_what_cannot_be_is_said(error, rows, here, flags, said):
 
 
 def test_files_are_not_lost(error, paysage, rows, here):
-    for name in ("m.h5", "run.h5", "log.csv"):
+    for name in ("m.h5", "run.h5", "run_1.h5", "best.h5", "log.csv"):
         (here / name).write_text("precious")
-        line = f"{TRAIN} --checkpoint run.h5 --log log.csv"
+        deep = "--model dbm --hidden 3 3 --pretrain 1 --best best.h5"
+        line = f"{TRAIN} --checkpoint run.h5 --log log.csv {deep}"
         assert f"{name} is there already: --force replaces it" in error(line)
         assert (here / name).read_text() == "precious"
         (here / name).unlink()
@@ -153,6 +250,7 @@ def test_files_are_not_lost(error, paysage, rows, here):
         ("hiden = 3", "unknown key 'hiden': did you mean 'hidden'?"),
         ("zzz = 3", "unknown key 'zzz': expected one of data, key"),
         ('model = "rbn"', "model is 'rbn', did you mean 'rbm'?"),
+        ('watch = "KLdivergence"', "did you mean 'KLDivergence'?"),
         ('epochs = "3"', "epochs is '3', expected a whole number"),
         ("epochs = 2.5", "epochs is 2.5, expected a whole number"),
         ("epochs = true", "epochs is True, expected a whole number"),
@@ -190,3 +288,5 @@ def test_another_file_is_named(error, here, name, text, said):
 def test_every_default_is_of_its_kind():
     for setting in SETTINGS.values():
         assert not setting.choices or setting.default in (None, *setting.choices)
+        if setting.of is not None:
+            assert setting.of[1] in SETTINGS[setting.of[0]].choices

@@ -9,9 +9,10 @@ as BLAS does; NaN stays NaN.
 """
 
 import numpy as np
-from numba import njit
 
-_jit = njit(cache=True, nogil=True, fastmath={"contract", "nsz", "reassoc"}, error_model="numpy")
+from paysage.backends.cpu.compiling import compiled
+
+_jit = compiled(nogil=True, fastmath={"contract", "nsz", "reassoc"}, error_model="numpy")
 
 ZERO = np.float32(0.0)
 

@@ -15,12 +15,13 @@ floats into what the processor has. As elsewhere, NaN counts as not zero.
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from paysage.backends.cpu.compiling import compiled
 from paysage.backends.cpu.listing import by_columns, list_rows
 
-_jit = njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
+_jit = compiled(nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
 
 LANES = 16
 GROUP = 2 * LANES

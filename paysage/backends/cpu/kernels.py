@@ -2,8 +2,7 @@
 
 Nobody imports this module at import time: it brings in numba. Every kernel is serial and releases
 the interpreter lock. Each loop that matters stands in a function of its own, over whole rows:
-that is the form that LLVM turns into vector instructions. All is in one file because numba's
-cache on disk notices a change of the kernel's own file only.
+that is the form that LLVM turns into vector instructions.
 
 Random numbers are counter based (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
 2011): element number i of a stream is a pure function of the key and of i. The function is the
@@ -19,10 +18,11 @@ infinity do not occur, and none lets it reorder a sum (range reduction needs the
 """
 
 import numpy as np
-from numba import njit
+
+from paysage.backends.cpu.compiling import compiled
 
 # `contract` fuses a*b + c; `nsz` ignores the sign of zero. Neither changes what NaN and inf do.
-_jit = njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
+_jit = compiled(nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
 
 f4 = np.float32
 ZERO, HALF, ONE, MINUS_TWO = f4(0.0), f4(0.5), f4(1.0), f4(-2.0)

@@ -6,10 +6,12 @@ that are not zero by a table is nothing that a loop over elements becomes. NaN c
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-_jit = njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
+from paysage.backends.cpu.compiling import compiled
+
+_jit = compiled(nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
 
 _INT, _LONG, _FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
 

@@ -10,11 +10,11 @@ multiplied, NaN and infinity too.
 """
 
 import numpy as np
-from numba import njit
 
+from paysage.backends.cpu.compiling import compiled
 from paysage.backends.cpu.listing import by_columns, list_rows
 
-_jit = njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
+_jit = compiled(nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
 
 #: columns of a transposed matrix that are made at one go: with 500 rows, 500 KiB
 TILE = 256

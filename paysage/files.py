@@ -1,6 +1,8 @@
 """Files that appear whole or not at all."""
 
+import contextlib
 import glob
+import hashlib
 import os
 import secrets
 import shutil
@@ -10,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from paysage.errors import StorageError
+
+try:
+    import fcntl
+except ImportError:  # on Windows, where nothing is locked
+    fcntl = None  # type: ignore[assignment]
 
 
 def check_writable(path: Any) -> None:
@@ -68,6 +75,62 @@ def remove_unfinished(path: str | Path) -> None:
     target = _resolved(path)
     for partial in target.parent.glob(f"{glob.escape(_start_of_partial(target))}*.part"):
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_by_one(path: str | Path) -> Iterator[None]:
+    """Be the only one who writes `path`, time and again, until the block ends.
+
+    What is locked is a file beside it, `path`.lock, which is removed at the end; the system lets go
+    of the lock of a process that is killed. Where it has no such locks, as on Windows and on some
+    network drives, nothing is locked.
+
+    Raises
+    ------
+    StorageError
+        Somebody else is in such a block, or nothing can be written there.
+    """
+    check_writable(path)
+    target = _resolved(path)
+    # a name that leaves room for the rest
+    name = target.name if len(target.name) <= 60 else _digest(target.name)
+    lock = target.with_name(f"{name}.lock")
+    handle = None if fcntl is None else _locked(lock, path)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            with contextlib.suppress(OSError):  # it may stay: nobody holds it any more
+                lock.unlink()
+            os.close(handle)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+
+
+def _locked(lock: Path, path: str | Path) -> int | None:
+    """An open file that is locked; None where the file system has no locks."""
+    while True:
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise StorageError(f"cannot write {lock}: {error.strerror}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise StorageError(
+                f"{path} is being written by another training that runs: wait for its end, or "
+                "give each a file of its own"
+            ) from error
+        except OSError:
+            os.close(handle)
+            return None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), os.stat(lock)):
+                return handle
+        os.close(handle)  # the one before removed it in between
 
 
 def _start_of_partial(target: Path) -> str:

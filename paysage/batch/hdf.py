@@ -145,6 +145,12 @@ class HDFtable(Table):
     def _sample(self) -> Tensor:
         return be.float_tensor(self._first)
 
+    def _stored(self, ranges: list[tuple[int, int]]) -> Iterator[np.ndarray]:
+        self._check_open()
+        with opened(self._layout) as read:
+            for start, stop in ranges:
+                yield read(self._first_row + start, self._first_row + stop)
+
     def _check_open(self) -> None:
         if self._closed:
             raise StorageError(f"the table '{self.key}' of {self.filename} is closed")

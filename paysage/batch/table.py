@@ -1,5 +1,6 @@
 """Minibatches of the rows of a tensor in memory."""
 
+import hashlib
 import operator
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,8 @@ from paysage.preprocess import Transformation
 
 #: single precision bytes of a chunk, which is read, and copied to a GPU, at once
 CHUNK_BYTES = 8 * 2**20
+#: a checksum looks at so many runs of rows, spread evenly, of so many rows each
+RUNS, RUN = 8, 32
 
 
 class Table:
@@ -59,6 +62,28 @@ class Table:
 
     def _sample(self) -> Tensor:
         """Rows that tell whether a transform can be used: all of them, or the first ones."""
+        raise NotImplementedError
+
+    def checksum(self) -> str:
+        """What tells rows from others, wherever they are kept: a digest of 256 of them.
+
+        They are taken as stored, before the transform, in runs from the first to the last row.
+
+        Raises
+        ------
+        StorageError
+            The rows cannot be read.
+        """
+        last = max(0, self.nrows - RUN)
+        starts = sorted({last * n // (RUNS - 1) for n in range(RUNS)})
+        digest = hashlib.sha256()
+        for rows in self._stored([(start, min(start + RUN, self.nrows)) for start in starts]):
+            digest.update(repr(rows.shape).encode())
+            digest.update(np.ascontiguousarray(rows, dtype="<f4").tobytes())
+        return digest.hexdigest()[:16]
+
+    def _stored(self, ranges: list[tuple[int, int]]) -> Iterator[np.ndarray]:
+        """Rows from one number to before another, as they are kept."""
         raise NotImplementedError
 
     def _chunk_rows(self, columns: int) -> int:
@@ -118,6 +143,10 @@ class InMemoryTable(Table):
 
     def _sample(self) -> Tensor:
         return self.tensor
+
+    def _stored(self, ranges: list[tuple[int, int]]) -> Iterator[np.ndarray]:
+        for start, stop in ranges:
+            yield be.to_numpy_array(self.tensor[start:stop])
 
     def get(self) -> Tensor:
         """The next minibatch, shape (batch_size, ncols) or fewer rows at the end of the data.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import platform
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +16,7 @@ from paysage import __version__, storage
 from paysage import backends as be
 from paysage.checks import check_whole, is_whole
 from paysage.errors import ConfigError, StorageError
-from paysage.files import check_writable, remove_unfinished
+from paysage.files import check_writable, remove_unfinished, written_by_one
 from paysage.fit.settings import check_same
 from paysage.storage.document import encode
 
@@ -40,8 +44,8 @@ class Checkpoint:
     Parameters
     ----------
     path : path
-    every : int
-        Epochs from one writing to the next.
+    every : int or timedelta
+        Epochs, or time, from one writing to the next.
     settings : dict
         What the training was asked for, as ``fit.settings.plain`` gives it.
     processes : int
@@ -54,14 +58,31 @@ class Checkpoint:
     """
 
     def __init__(
-        self, path: str | Path, every: int, settings: dict[str, Any], processes: int = 1
+        self,
+        path: str | Path,
+        every: int | timedelta,
+        settings: dict[str, Any],
+        processes: int = 1,
     ) -> None:
         check_writable(path)
-        remove_unfinished(path)
         self.path = path
-        self.every = check_whole("every", every, 1)
+        self.every = check_every(every)
         self.settings = settings
         self._processes = processes
+        self._written = time.monotonic()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While open, no other training may write the file.
+
+        Raises
+        ------
+        StorageError
+            If another one does.
+        """
+        with written_by_one(self.path):
+            remove_unfinished(self.path)
+            yield
 
     def check_callbacks(self, kept: list[Any]) -> None:
         """Raise a StorageError now if what callbacks keep could not be stored later."""
@@ -69,7 +90,15 @@ class Checkpoint:
 
     def is_due(self, epoch: int) -> bool:
         """Whether it is to be written after this epoch."""
+        if isinstance(self.every, timedelta):
+            return self.is_late()
         return epoch % self.every == 0
+
+    def is_late(self) -> bool:
+        """Whether the time is over that was to pass, which may be within an epoch."""
+        if not isinstance(self.every, timedelta):
+            return False
+        return time.monotonic() - self._written >= self.every.total_seconds()
 
     def write(self, position: Position, state: dict[str, Any]) -> None:
         """Replace the file; whatever goes wrong leaves the one before as it was.
@@ -87,6 +116,7 @@ class Checkpoint:
             **state,
         }
         storage.write_tree(self.path, tree, kind=KIND)
+        self._written = time.monotonic()
 
     def read(self, num_epochs: int) -> dict[str, Any] | None:
         """The tree of the file; None where there is none.
@@ -112,6 +142,15 @@ class Checkpoint:
             raise ConfigError(f"{self.path} is after {done} epochs, got num_epochs={num_epochs}")
         _warn_of_other_bits(tree["written_by"], _origin(self._processes), str(self.path))
         return tree
+
+
+def check_every(every: Any) -> int | timedelta:
+    """A number of epochs or a time; a ConfigError for anything else."""
+    if not isinstance(every, timedelta):
+        return check_whole("every", every, 1)
+    if every <= timedelta(0):
+        raise ConfigError(f"every must be a whole number or a time above zero, got {every!r}")
+    return every
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

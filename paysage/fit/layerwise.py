@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
-from paysage.files import check_writable
+from paysage.files import check_writable, written_by_one
 from paysage.fit.callbacks import Callback
 from paysage.fit.checkpoint import read_checkpoint
 from paysage.fit.checks import check_course, check_data, check_model_and_batch
@@ -79,7 +80,7 @@ class LayerwisePretrain:
         capture: bool = True,
         precision: str = "float32",
         checkpoint: str | Path | None = None,
-        every: int = 1,
+        every: int | timedelta = 1,
         resume: bool = False,
         callbacks: Iterable[Callback] | Callable[[int], Iterable[Callback]] = (),
         processes: Processes | None = None,
@@ -102,38 +103,40 @@ class LayerwisePretrain:
         initializer(init_method)
         check_data(self.model, self.batch)
         called = _each_time(callbacks)
-        files = self._files(checkpoint, resume, processes, num_epochs)
-        self.monitors, self.machines, self.paused = [], [], False
-        for k in range(len(self.model.connections)):
-            if verbose and (processes is None or processes.first):
-                print(f"training model {k}\n")
-            machine = self._machine(k)
-            with _seen_through(self.batch, list(self.machines)):
-                self.machines.append(machine)
-                machine.initialize(self.batch, method=init_method)
-                trainer = StochasticGradientDescent(machine, self.batch)
-                self.monitors.append(trainer.monitor)
-                trainer.train(
-                    optimizer.copy(),
-                    num_epochs,
-                    mcsteps=mcsteps,
-                    method=method,
-                    beta_std=beta_std,
-                    negative_phase_batch_size=negative_phase_batch_size,
-                    verbose=verbose,
-                    lr_period="epoch" if each_epoch else "training",
-                    capture=capture,
-                    precision=precision,
-                    checkpoint=files[k],
-                    every=every,
-                    resume=resume,
-                    callbacks=called(k),
-                    processes=processes,
-                )
-            if trainer.paused:
-                self.paused = True
-                return
-        self._assemble(self.machines)
+        first = processes is None or processes.first
+        with written_by_one(checkpoint) if checkpoint is not None and first else nullcontext():
+            files = self._files(checkpoint, resume, processes, num_epochs)
+            self.monitors, self.machines, self.paused = [], [], False
+            for k in range(len(self.model.connections)):
+                if verbose and first:
+                    print(f"training model {k}\n")
+                machine = self._machine(k)
+                with _seen_through(self.batch, list(self.machines)):
+                    self.machines.append(machine)
+                    machine.initialize(self.batch, method=init_method)
+                    trainer = StochasticGradientDescent(machine, self.batch)
+                    self.monitors.append(trainer.monitor)
+                    trainer.train(
+                        optimizer.copy(),
+                        num_epochs,
+                        mcsteps=mcsteps,
+                        method=method,
+                        beta_std=beta_std,
+                        negative_phase_batch_size=negative_phase_batch_size,
+                        verbose=verbose,
+                        lr_period="epoch" if each_epoch else "training",
+                        capture=capture,
+                        precision=precision,
+                        checkpoint=files[k],
+                        every=every,
+                        resume=resume,
+                        callbacks=called(k),
+                        processes=processes,
+                    )
+                if trainer.paused:
+                    self.paused = True
+                    return
+            self._assemble(self.machines)
 
     def _files(
         self,

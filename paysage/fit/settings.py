@@ -14,6 +14,8 @@ from paysage.registry import encode_argument, encode_arguments
 
 #: differences that are told
 TOLD = 3
+#: of some of the rows; checkpoints of the first days have none
+CHECKSUM = "checksum_of_rows"
 #: keys under which configurations have the name of what they configure
 _NAMES = ("name", "type", "layer_type", "model_type")
 
@@ -25,7 +27,7 @@ def plain(tree: Any) -> Any:
 
 
 def describe_batch(batch: Any) -> dict[str, Any]:
-    """Sizes and transforms of the tables of a batch."""
+    """Sizes, transforms and checksums of the tables of a batch."""
     return {mode: _describe_table(table) for mode, table in batch.tables.items()}
 
 
@@ -36,6 +38,8 @@ def _describe_table(table: Any) -> dict[str, Any]:
         "columns": table.ncols,
         "batch_size": table.batch_size,
         "transform": encode_arguments(transform.name, transform.args, transform.kwargs),
+        # tables of other kinds need have none
+        CHECKSUM: table.checksum() if hasattr(table, "checksum") else None,
     }
 
 
@@ -87,6 +91,8 @@ def _differences(stored: Any, own: Any, where: str) -> Iterator[str]:
         # the options of another thing are other options
         named = [key for key in _NAMES if stored.get(key) != own.get(key)]
         for key in named or sorted({*stored, *own}):
+            if key == CHECKSUM and stored.get(key) is None:
+                continue
             place = f"{where}.{key}" if where else key
             yield from _differences(stored.get(key), own.get(key), place)
     elif isinstance(stored, list) and isinstance(own, list) and len(stored) == len(own):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class StochasticGradientDescent:
         average_last: float = 0.0,
         precision: str = "float32",
         checkpoint: str | Path | None = None,
-        every: int = 1,
+        every: int | timedelta = 1,
         resume: bool = False,
         callbacks: Iterable[Callback] = (),
         processes: Processes | None = None,
@@ -137,12 +138,14 @@ class StochasticGradientDescent:
         checkpoint : path, optional
             A file with everything that this training remembers, written after epochs; the file
             before is replaced by the whole new one, or stays. See ``docs/howto/resume.md``.
-        every : int
-            Epochs from one writing of it to the next; it is written after the last one too.
+        every : int or timedelta
+            Epochs from one writing of it to the next; it is written after the last one too. Or the
+            time, after which it is written within an epoch; where several processes train, after
+            that epoch.
         resume : bool
             Go on after the epoch of the checkpoint, to the same bits as without a break, if the
-            file is there; else begin. Arguments, model, optimizer, metrics and the sizes of the
-            data must be what they were; ``num_epochs`` may be greater, unless parameters are
+            file is there; else begin. Arguments, model, optimizer, metrics and data must be what
+            they were; ``num_epochs`` may be greater, unless parameters are
             averaged over a part of the epochs.
         callbacks : list of Callback
             Told after each step and epoch; see ``fit.callbacks``.
@@ -158,7 +161,8 @@ class StochasticGradientDescent:
             Before any work, if an argument or the data cannot be used, or the checkpoint is that
             of another training.
         StorageError
-            If the checkpoint cannot be read, before any work, or cannot be written.
+            If the checkpoint cannot be read, or another training writes it, before any work; or if
+            it cannot be written.
         BackendError
             If the GPU in use has no products in bfloat16.
         DivergenceError
@@ -194,47 +198,51 @@ class StochasticGradientDescent:
             "precision": precision,
         }
         file = self._file(checkpoint, every, resume, asked, called, processes)
-        stored = file.read(num_epochs) if file is not None and resume else None
-        check_data(self.model, self.batch)
-        phases = Phases(
-            self.model,
-            chains,
-            mcsteps,
-            update_method,
-            beta_std,
-            sampler,
-            positive_phase,
-            precision,
-            processes,
-        )
-        rows = self.batch.tables["train"].output_batch_size
-        mean = ParameterMean(self.model)
-        memory = Memory(self.model, optimizer, phases, method, mean, self.monitor)
-        if file is not None or processes.size > 1:
-            memory.get()  # refuses now what could not be stored, or told, later
-        if file is not None:
-            file.check_callbacks([callback.get_memory() for callback in called])
-        training = Training(
-            model=self.model,
-            batch=self.batch,
-            optimizer=optimizer,
-            monitor=self.monitor,
-            num_epochs=num_epochs,
-            _fantasy_steps=self.fantasy_steps,
-            _phases=phases,
-            _step=make_step(self.model, phases, method, optimizer, rows, capture),
-            _mean=mean,
-            _memory=memory,
-            _burn_in=burn_in,
-            _each_epoch=each_epoch,
-            _first_averaged=first,
-            _verbose=verbose,
-            _checkpoint=file,
-            callbacks=called,
-        )
-        with room_for_steps(self.model, max(chains, self.batch.batch_size)), _together(processes):
-            training.run(stored)
-        self.paused = training.paused
+        with nullcontext() if file is None else file.held():
+            stored = file.read(num_epochs) if file is not None and resume else None
+            check_data(self.model, self.batch)
+            phases = Phases(
+                self.model,
+                chains,
+                mcsteps,
+                update_method,
+                beta_std,
+                sampler,
+                positive_phase,
+                precision,
+                processes,
+            )
+            rows = self.batch.tables["train"].output_batch_size
+            mean = ParameterMean(self.model)
+            memory = Memory(self.model, optimizer, phases, method, mean, self.monitor)
+            if file is not None or processes.size > 1:
+                memory.get()  # refuses now what could not be stored, or told, later
+            if file is not None:
+                file.check_callbacks([callback.get_memory() for callback in called])
+            training = Training(
+                model=self.model,
+                batch=self.batch,
+                optimizer=optimizer,
+                monitor=self.monitor,
+                num_epochs=num_epochs,
+                _fantasy_steps=self.fantasy_steps,
+                _phases=phases,
+                _step=make_step(self.model, phases, method, optimizer, rows, capture),
+                _mean=mean,
+                _memory=memory,
+                _burn_in=burn_in,
+                _each_epoch=each_epoch,
+                _first_averaged=first,
+                _verbose=verbose,
+                _checkpoint=file,
+                callbacks=called,
+            )
+            with (
+                room_for_steps(self.model, max(chains, self.batch.batch_size)),
+                _together(processes),
+            ):
+                training.run(stored)
+            self.paused = training.paused
 
     def _num_chains(self, wanted: int | None, sampler: Chains | None, method: Callable) -> int:
         """Chains of the negative phase, after a look at what was asked for."""
@@ -248,7 +256,7 @@ class StochasticGradientDescent:
     def _file(
         self,
         path: str | Path | None,
-        every: int,
+        every: int | timedelta,
         resume: bool,
         asked: dict[str, Any],
         called: list[Callback],

@@ -247,6 +247,7 @@ class Training:
                 next(minibatches)
             set_generators(before)
         averaged = self.epoch + 1 >= self._first_averaged
+        alone = self._phases.processes.size == 1
         for visible in minibatches:
             self._step(visible)
             if averaged:
@@ -256,7 +257,10 @@ class Training:
                 callback.after_batch(self)
             if self.paused:
                 break
-        if self._phases.processes.size > 1:
+            if alone and self._checkpoint is not None and self._checkpoint.is_late():
+                check_finite(self.model)
+                self._write()
+        if not alone:
             self._phases.gather()
 
     def _measure(self) -> None:

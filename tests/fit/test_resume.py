@@ -1,19 +1,22 @@
 """A training that goes on from its checkpoint ends at the bits of one without a break."""
 
+import datetime
+import itertools
 import os
 import random
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from machines import array, build, random_state
 
 from paysage import backends as be
-from paysage import fit, optimizers, preprocess, schedules, storage
-from paysage.batch import in_memory_batch
-from paysage.errors import ConfigError, PaysageError, StorageError
+from paysage import files, fit, optimizers, preprocess, schedules, storage
+from paysage.batch import Batch, HDFtable, InMemoryTable, in_memory_batch
+from paysage.errors import ConfigError, DivergenceError, PaysageError, StorageError
 from paysage.fit import checkpoint
 from paysage.metrics import AISLogLikelihood, EnergyCoefficient, ReconstructionError
 from paysage.samplers import Chains, ParallelTempering, SequentialMC, TemperedTransitions
@@ -523,3 +526,106 @@ def test_processes_killed_at_any_moment():
     found = dict(reversed(part.split(" ", 1)) for part in ended.stdout.strip().split(", "))
     assert found["kills"] == "4" and found["wrong ends"] == "0"
     assert int(found["runs"]) >= 1
+
+
+# --- one writer, time, and the rows
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="the system has no such locks")
+def test_two_trainings_cannot_write_one_file(tmp_path):
+    class Second(fit.callbacks.Callback):
+        def after_epoch(self, training):
+            refused(path, StorageError, "run.h5 is being written by another training")
+            told.append(training.epoch)
+
+    path, told = tmp_path / "run.h5", []
+    train(path, make(), epochs=1)
+    train(path, make(), epochs=3, callbacks=[Second()])
+    assert told == [2, 3] and os.listdir(tmp_path) == ["run.h5"]
+    with pytest.raises(Killed):  # whatever ends a training lets go of its file
+        train(path, make(), epochs=4, callbacks=[Dying()])
+    train(path, make(), epochs=4)
+
+
+class Dying(fit.callbacks.Callback):
+    def after_batch(self, training):
+        raise Killed
+
+
+@pytest.mark.parametrize("case", ["rbm", "drawn", "averaged"])
+def test_it_is_written_when_the_time_has_passed(tmp_path, kill_after, monkeypatch, case):
+    """Each look at the clock is a minute: the file is written after every third step."""
+    minutes = itertools.count()
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: 60.0 * next(minutes))
+    made, optimizer, options = CASES[case]
+    options = {**options, "every": datetime.timedelta(minutes=3)}
+    paths = [tmp_path / "whole.h5", tmp_path / "killed.h5"]
+    whole = train(paths[0], make(**made), optimizer(), **options)
+    kill_after(2 * STEPS + 4)
+    with pytest.raises(Killed):
+        train(paths[1], make(**made), optimizer(), **options)
+    place = fit.read_checkpoint(paths[1])["position"]
+    assert place["epoch"] == 2 and 0 < place["minibatch"] < 4
+    killed = train(paths[1], make(**made), optimizer(), **options)
+    assert same(killed.model.get_values(), whole.model.get_values())
+    assert same(*(fit.read_checkpoint(path)["memory"] for path in paths))
+
+
+@pytest.mark.backend_free
+def test_a_time_must_be_above_zero(tmp_path):
+    with pytest.raises(ConfigError, match="every must be a whole number or a time above zero"):
+        train(tmp_path / "run.h5", make(), every=datetime.timedelta(0))
+
+
+def test_parameters_that_are_not_finite_are_not_written_within_an_epoch(tmp_path):
+    path = tmp_path / "run.h5"
+    train(path, make(), epochs=1, every=datetime.timedelta(microseconds=1))
+    before = path.read_bytes()
+    with pytest.raises(DivergenceError):
+        every = datetime.timedelta(microseconds=1)
+        train(path, make(), epochs=2, every=every, callbacks=[Infinite()])
+    assert path.read_bytes() == before
+
+
+class Infinite(fit.callbacks.Callback):
+    def after_batch(self, training):
+        training.model.layers[0].params.loc[0] = np.inf
+
+
+def of_rows(rows, folder=None):
+    """A trainer on these rows, in memory or in a file."""
+    be.set_seed(1)
+    tables = {"train": rows[:-10], "validate": rows[-10:]}
+    if folder is None:
+        batch = Batch({mode: InMemoryTable(part, 10) for mode, part in tables.items()})
+    else:
+        for mode, part in tables.items():
+            with h5py.File(folder / f"{mode}.h5", "w") as file:
+                file["x"] = part
+        batch = Batch({mode: HDFtable(folder / f"{mode}.h5", "x", 10) for mode in tables})
+    return fit.SGD(build("BB", (6, 4), scale=0.1), batch, fantasy_steps=2)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_other_rows_are_refused(tmp_path, streamed):
+    folder = tmp_path if streamed else None
+    rows = np.random.default_rng(3).integers(0, 2, (700, 6)).astype(np.float32)
+    train(tmp_path / "run.h5", of_rows(rows, folder), epochs=1)
+    for number, part in ((0, "train"), (689, "train"), (699, "validate")):
+        other = rows.copy()
+        other[number, 2] = 1 - other[number, 2]
+        said = rf"batch.{part}.checksum_of_rows was '\w{{16}}', is '\w{{16}}'$"
+        refused(tmp_path / "run.h5", ConfigError, said, of_rows(other, folder))
+    # the same rows elsewhere are the same
+    train(tmp_path / "run.h5", of_rows(rows, None if streamed else tmp_path), epochs=2)
+
+
+def test_checksums_draw_nothing_and_older_files_have_none(stopped):
+    trainer, state = make(metrics=[ReconstructionError()]), be.get_random_state()
+    trainer.batch.tables["train"].checksum()
+    assert be.get_random_state() == state
+    tree = storage.read_tree(stopped, "checkpoint")
+    for table in tree["settings"]["batch"].values():
+        del table["checksum_of_rows"]
+    storage.write_tree(stopped, tree, "checkpoint")
+    assert train(stopped, trainer, epochs=3).monitor.epochs == [1, 2, 3]

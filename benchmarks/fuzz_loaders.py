@@ -18,7 +18,10 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(
-    include=["paysage.storage", "paysage.batch", "paysage.models", "paysage.registry"],
+    include=[
+        f"paysage.{room}"
+        for room in ("storage", "batch", "models", "registry", "datasets", "cli", "preprocess")
+    ],
     enable_loader_override=False,
 ):
     from fuzz import damage, loaders, seeds
@@ -30,15 +33,29 @@ SECONDS = 10.0
 KEYS = {"pca": "pca"}
 FOLDER = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
 NAMES = list(loaders.FILES)
+#: files that are not HDF5, and what else than their bytes can be damaged
+FORMATS = {
+    "idx": damage.patched,
+    "npy": damage.headed,
+    "npz": damage.zipped,
+    "csv": damage.patched,
+    "log": damage.patched,
+    "lines": damage.patched,
+    "toml": lambda data, _: damage.toml(data, seeds.SETTINGS),
+    "json": lambda data, _: damage.written_json(data, seeds.SETTINGS),
+}
+SUFFIXES = {"log": "csv", "lines": "jsonl"}
 
 
 def prepared(data: atheris.FuzzedDataProvider, kind: str, path: Path) -> None:
     """Write a damaged file."""
-    whole = SEEDS[kind][data.ConsumeIntInRange(0, len(SEEDS[kind]) - 1)]
+    whole = seeds.WHOLE[kind][data.ConsumeIntInRange(0, len(seeds.WHOLE[kind]) - 1)]
     of_ours = kind in ("model", "checkpoint", "pca")
     way = data.ConsumeIntInRange(0, 3 if of_ours else 1)
     if way == 0:
         path.write_bytes(damage.patched(data, whole))
+    elif way == 1 and kind in FORMATS:
+        path.write_bytes(FORMATS[kind](data, whole))
     elif way == 1:
         path.write_bytes(damage.restructured(data, whole))
     elif way == 2:
@@ -59,8 +76,9 @@ def execute(raw: bytes) -> None:
             make = loaders.CONFIGS[data.ConsumeIntInRange(0, len(loaders.CONFIGS) - 1)]
             make(damage.changed(data, config))
         else:
-            kind, load = loaders.FILES[NAMES[which]]
-            path = FOLDER / "file.h5"
+            kinds, load = loaders.FILES[NAMES[which]]
+            kind = kinds[data.ConsumeIntInRange(0, len(kinds) - 1)]
+            path = FOLDER / f"file.{SUFFIXES.get(kind, kind if kind in FORMATS else 'h5')}"
             prepared(data, kind, path)
             load(path, data)
     except PaysageError:
@@ -69,7 +87,7 @@ def execute(raw: bytes) -> None:
         for path in FOLDER.iterdir():
             path.unlink()
     if time.process_time() - begun > SECONDS:
-        raise TimeoutError(f"{NAMES[which]} took {time.process_time() - begun:.1f} s")
+        raise TimeoutError(f"loader {which} took {time.process_time() - begun:.1f} s")
     if loaders.fired:
         raise RuntimeError(loaders.fired.pop())
 
@@ -83,5 +101,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONHASHSEED", "0")
-    SEEDS, CONFIGS = seeds.files(), seeds.configs()
+    seeds.WHOLE.update(seeds.files())
+    CONFIGS = seeds.configs()
     main()

@@ -1,10 +1,12 @@
-"""Ways to damage a file: its bytes, what HDF5 knows of it, or the tree in it, newly sealed."""
+"""Ways to damage a file: its bytes, what its format knows of it, or a tree, newly sealed."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
+import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +188,59 @@ def forged(data: Any, seed: bytes, key: str) -> bytes:
         del group["document"], group["digest"]
         group["document"], group["digest"] = raw, storage.document.digest(raw)
     return buffer.getvalue()
+
+
+#: what the header of an array may say
+DESCR = ("<f4", "|b1", "|O", "<U9", "V0", "<M8[s]", "x", [("a", "<f8", (3,))], [], 3, None)
+SHAPES = ((20, 6), (6,), (), (0, 6), (10**12, 6), (2**62, 4), (2**80,), (-1, 6), (True, 6), 3, "x")
+WAYS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+NAMES = ("arr_0.npy", "arr_0", "../x.npy", "a\x1b[2J.npy", "x")
+
+
+def headed(data: Any, seed: bytes) -> bytes:
+    """An array of NumPy, the numbers those of the seed, under another header."""
+    head: Any = {"descr": "<i8", "fortran_order": data.ConsumeBool(), "shape": (20, 6)}
+    head |= {"descr": _pick(data, DESCR)} if data.ConsumeBool() else {"shape": _pick(data, SHAPES)}
+    text = repr(head).encode() + b"\n"
+    depth = data.ConsumeIntInRange(0, 15)
+    if depth == 0:
+        text = b"-" * 9000 + b"1\n"
+    elif depth == 1:
+        text = _pick(data, (b"{", b"'", b"\xff", b"(" * 300, b"{1: 2}")) + b"\n"
+    version = data.ConsumeIntInRange(1, 3)
+    length = struct.pack("<H" if version == 1 else "<I", len(text))
+    return b"\x93NUMPY" + bytes([version, 0]) + length + text + seed[128:]
+
+
+def zipped(data: Any, seed: bytes) -> bytes:
+    """An archive of such arrays."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for _ in range(data.ConsumeIntInRange(0, 2)):
+            with contextlib.suppress(UserWarning):
+                archive.writestr(_pick(data, NAMES), headed(data, seed), _pick(data, WAYS))
+    return buffer.getvalue()
+
+
+def toml(data: Any, settings: dict[str, Any]) -> bytes:
+    """Settings, one of them another, or one that no file should have."""
+    other = changed(data, settings)
+    pairs = other.items() if isinstance(other, dict) else [("x", other)]
+    lines = [f"{key} = {json.dumps(value)}" for key, value in pairs]
+    odd = (
+        "",
+        "k = 0x" + "f" * 9000,
+        "seed = 1979-05-27",
+        "k = " + "[" * 3000,
+        "data.x = 1",
+        "a=nan",
+    )
+    return "\n".join([*lines, _pick(data, odd)]).encode()
+
+
+def written_json(data: Any, settings: dict[str, Any]) -> bytes:
+    """The same in JSON, of which Python takes more than there is."""
+    text = json.dumps(changed(data, settings))
+    return _pick(
+        data, (text, text, text, "[" * 9000, "NaN", text[:-1] + ', "l1": -Infinity}')
+    ).encode()

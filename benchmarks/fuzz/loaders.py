@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fuzz import seeds
+from fuzz import commands, seeds
 from paysage import constraints, datasets, metrics, penalties, preprocess, schedules
 from paysage.batch import DataShuffler, HDFtable
+from paysage.datasets import fetching
 from paysage.factorization import PCA
 from paysage.layers import layer_from_config, weights_from_config
 from paysage.models import BoltzmannMachine
@@ -54,13 +55,27 @@ def mnist(path: Path, data: Any) -> None:
     datasets.load_mnist(path)
 
 
-FILES: dict[str, tuple[str, Callable[[Path, Any], None]]] = {
-    "model": ("model", model),
-    "checkpoint": ("checkpoint", checkpoint),
-    "pca": ("pca", pca),
-    "table": ("table", table),
-    "shuffler": ("table", shuffler),
-    "mnist": ("mnist", mnist),
+def idx(path: Path, data: Any) -> None:
+    """Four files of MNIST, one of which is damaged, plain or under the name of a compressed one."""
+    broken = data.ConsumeIntInRange(0, 3)
+    for n, part in enumerate(fetching.PARTS):
+        if n == broken:
+            path.rename(path.with_name(f"{part.file}{'.gz' if data.ConsumeBool() else ''}"))
+        else:
+            path.with_name(part.file).write_bytes(seeds.WHOLE["idx"][2 * n])
+    datasets.mnist_from_folder(path.parent, path.with_name("m.h5"))
+
+
+#: the kinds of files that each takes
+FILES: dict[str, tuple[tuple[str, ...], Callable[[Path, Any], None]]] = {
+    "model": (("model",), model),
+    "checkpoint": (("checkpoint",), checkpoint),
+    "pca": (("pca",), pca),
+    "table": (("table", "blosc"), table),
+    "shuffler": (("table", "blosc"), shuffler),
+    "mnist": (("mnist",), mnist),
+    "idx": (("idx",), idx),
+    **commands.COMMANDS,
 }
 
 CONFIGS: list[Callable[[Any], Any]] = [

@@ -1,8 +1,11 @@
-"""Whole files, small ones, by the loader that reads them."""
+"""Whole files, small ones, by what they are."""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
+import json
 import tempfile
 import warnings
 from pathlib import Path
@@ -15,10 +18,34 @@ import pandas as pd
 from paysage import backends as be
 from paysage import constraints, fit, optimizers, penalties, preprocess, schedules
 from paysage.batch import in_memory_batch
+from paysage.datasets import fetching
 from paysage.factorization import PCA
 from paysage.layers import BernoulliLayer, GaussianLayer, OneHotLayer
 from paysage.metrics import KLDivergence, ReconstructionError
 from paysage.models import BoltzmannMachine
+
+#: of a training from the command line
+SETTINGS = {
+    "data": "rows.npy",
+    "transform": "none",
+    "train_fraction": 0.8,
+    "hidden": [3],
+    "hidden_bias": -2.0,
+    "centered": True,
+    "l1": 0.001,
+    "l2": 0.01,
+    "batch_size": 5,
+    "method": "pcd",
+    "beta_std": 0.2,
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+    "schedule": "power",
+    "decay": 0.05,
+    "seed": 3,
+    "every": 1,
+    "resume": False,
+    "log": ["log.csv"],
+}
 
 
 def rows() -> np.ndarray:
@@ -50,8 +77,17 @@ def files() -> dict[str, list[bytes]]:
             "model": [_after(machine().save, path), _after(_deep().save, path)],
             "checkpoint": [_after(lambda p: train(machine(), p, False), path)],
             "pca": [_after(PCA.from_svd(be.float_tensor(rows()), 2).save, path)],
-            "table": [_plain(), _after(_frames("fixed"), path), _after(_frames("table"), path)],
+            "table": [_plain(), *_framed(path, "zlib")],
+            "blosc": [*_framed(path, "blosc"), *_framed(path, "blosc:zstd")],
             "mnist": [_after(_digits, path)],
+            "idx": _idx(),
+            "npy": [_numbers(np.save, rows()), _numbers(np.save, rows()[:, :4].astype("f4"))],
+            "npz": [_numbers(np.savez, rows()), _numbers(np.savez_compressed, rows(), rows() / 2)],
+            "csv": [_text(",".join(map(str, row)) for row in rows())],
+            "log": [_text(["epoch,seconds,error", "0,0.0,0.5", "1,0.2,", "2,0.2,0.25"])],
+            "lines": [_text(json.dumps({"epoch": n, "error": 0.5, "x": None}) for n in range(3))],
+            "toml": [_text(f"{key} = {json.dumps(value)}" for key, value in SETTINGS.items())],
+            "json": [json.dumps(SETTINGS).encode()],
         }
 
 
@@ -95,9 +131,13 @@ def _plain() -> bytes:
     return buffer.getvalue()
 
 
-def _frames(form: str) -> Any:
+def _framed(path: Path, library: Any) -> list[bytes]:
+    return [_after(_frames(form, library), path) for form in ("fixed", "table")]
+
+
+def _frames(form: str, library: Any) -> Any:
     def write(path: Path) -> None:
-        with pd.HDFStore(path, "w", complevel=4, complib="zlib") as store:
+        with pd.HDFStore(path, "w", complevel=4, complib=library) as store:
             store.put("x", pd.DataFrame(rows()), format=form)
             mixed = {"a": rows()[:, 0], "b": rows()[:, 1] / 2, "c": rows()[:, 2].astype("u1")}
             store.put("t/1", pd.DataFrame(mixed), format=form)
@@ -114,3 +154,32 @@ def _digits(path: Path) -> None:
             images = np.arange(5 * 784, dtype=np.uint8).reshape(5, 784)
             store.put(f"{part}/images", pd.DataFrame(images), format="fixed")
             store.put(f"{part}/labels", pd.Series(np.arange(5, dtype=np.uint8)), format="fixed")
+
+
+def _numbers(save: Any, *arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    save(buffer, *arrays)
+    return buffer.getvalue()
+
+
+def _text(lines: Any) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _idx() -> list[bytes]:
+    """Files like those of MNIST, plain and compressed, for images of 2 x 2 pixels.
+
+    The data set becomes what they hold: else nothing beyond the checksums would be reached.
+    """
+    found, small = [], []
+    for part in fetching.PARTS:
+        shape = (5, *(2 for _ in part.shape[1:]))
+        content = fetching._header(part._replace(shape=shape)) + bytes(range(np.prod(shape)))
+        small.append(part._replace(shape=shape, sha256=hashlib.sha256(content).hexdigest()))
+        found += [content, gzip.compress(content, mtime=0)]
+    fetching.PARTS[:] = small
+    return found
+
+
+#: made once, by the fuzzer
+WHOLE: dict[str, list[bytes]] = {}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from paysage.errors import StorageError
 from paysage.storage import hdf5_lock
 from paysage.storage.opening import open_source
+from paysage.storage.strangers import text_attribute
 
 
 class Contents(NamedTuple):
@@ -56,8 +57,7 @@ def _of_dataset(path: str, node: Any) -> Contents | None:
 
 def _of_group(path: str, group: Any) -> Contents | None:
     """A table of pandas, whose rows lie in one dataset or in one a type of columns."""
-    kind = group.attrs.get("pandas_type", b"")
-    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+    kind = text_attribute(group, "pandas_type")
     if not kind.startswith(("frame", "series")):
         return None
     parts = [group[name] for name in sorted(group) if _holds_values(name)]

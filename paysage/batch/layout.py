@@ -22,6 +22,7 @@ from paysage.storage.strangers import (
     check_attributes,
     check_extent,
     find,
+    has_filters,
     is_group,
     members,
     text_attribute,
@@ -249,12 +250,8 @@ def _moved(places: Any, offset: int) -> Any:
 
 def _h5py_can(file: Any, blocks: list[Block], name: str) -> bool:
     """Whether h5py has the filters that the datasets are compressed by."""
-    import h5py
-
     for block in blocks:
-        made = file[block.path].id.get_create_plist()
-        codes = [made.get_filter(n)[0] for n in range(made.get_nfilters())]
-        if not all(map(h5py.h5z.filter_avail, codes)):
+        if not has_filters(file[block.path]):
             check_attributes(file, block.path, name)  # PyTables would unpickle what it finds
             return False
     return True

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZIP_DEFLATED, ZIP_STORED
 
 import numpy as np
 
-from paysage.errors import ConfigError, DataError, StorageError, in_brief
+from paysage.errors import ConfigError, DataError, PaysageError, StorageError, in_brief
 from paysage.files import written_whole
 
 HDF5 = (".h5", ".hdf5", ".hdf")
@@ -65,14 +66,14 @@ def _from_file(path: Path, key: str | None) -> np.ndarray:
 
         with opened(layout := find_layout(path, table_key(path, key))) as read:
             return read(0, layout.nrows)
+    if path.suffix in (".npy", ".npz"):
+        return np.array(load_array(path, key), order="C")
+    if path.suffix not in (".csv", ".txt"):
+        raise ConfigError(f"{path}: expected a file that ends with .h5, .npy, .npz or .csv")
     try:
-        if path.suffix in (".npy", ".npz"):
-            return _unpickled(np.load(path, allow_pickle=False), path, key)
-        if path.suffix in (".csv", ".txt"):
-            return np.loadtxt(path, dtype=np.float32, delimiter=",", ndmin=2)
-    except (OSError, ValueError, EOFError) as error:
+        return np.loadtxt(path, dtype=np.float32, delimiter=",", ndmin=2)
+    except Exception as error:  # NumPy raises whatever a damaged file leads it to
         raise StorageError(f"{path} cannot be read: {in_brief(error)}") from error
-    raise ConfigError(f"{path}: expected a file that ends with .h5, .npy, .npz or .csv")
 
 
 def table_key(path: Path, key: str | None) -> str:
@@ -88,14 +89,41 @@ def table_key(path: Path, key: str | None) -> str:
     return tables[0]
 
 
-def _unpickled(loaded: Any, path: Path, key: str | None) -> np.ndarray:
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        key = loaded.files[0] if key is None and len(loaded.files) == 1 else key
-        if key not in loaded.files:
-            raise ConfigError(f"{path} has the arrays {', '.join(loaded.files)}; choose by --key")
-        return loaded[key]
+def load_array(path: Path, key: str | None = None) -> np.ndarray:
+    """The array of a .npy file, left on the disk for now, or one of a .npz file.
+
+    Nothing is unpickled, and no more is allocated than the file can hold.
+
+    Raises
+    ------
+    StorageError
+        It cannot be read, or declares more numbers than it holds.
+    ConfigError
+        It has several arrays, or none of that name.
+    """
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return _member(loaded, path, key)
+    except PaysageError:
+        raise
+    except Exception as error:  # NumPy raises whatever a damaged file leads it to
+        raise StorageError(f"{path} cannot be read: {in_brief(error)}") from error
+
+
+def _member(archive: Any, path: Path, key: str | None) -> np.ndarray:
+    key = archive.files[0] if key is None and len(archive.files) == 1 else key
+    if key is None or f"{key}.npy" not in archive.zip.namelist():
+        raise ConfigError(f"{path} has the arrays {', '.join(archive.files)}; choose by --key")
+    # the other ways of packing make a thousand times more of a byte
+    if archive.zip.getinfo(f"{key}.npy").compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise StorageError(f"'{key}' of {path} is packed as NumPy packs nothing")
+    array = archive[key]
+    if not isinstance(array, np.ndarray):
+        raise StorageError(f"'{key}' of {path} is no array")
+    return array
 
 
 def _checked(values: np.ndarray, name: str) -> np.ndarray:

@@ -8,7 +8,6 @@ from typing import Any
 
 from paysage.cli.options import add_output
 from paysage.cli.output import Result
-from paysage.errors import StorageError, in_brief
 
 SUMMARY = "tell what a file holds"
 EXAMPLE = """\
@@ -43,12 +42,9 @@ def command(options: argparse.Namespace) -> Result:
 
 
 def _of_array(path: Path) -> Result:
-    import numpy as np
+    from paysage.cli.data import load_array
 
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise StorageError(f"{path} cannot be read: {in_brief(error)}") from error
+    array = load_array(path)
     shape, dtype = tuple(array.shape), str(array.dtype)
     return Result(
         [f"{path}: an array, {_shape(shape)} of {dtype}"],
@@ -63,7 +59,7 @@ def _of_tree(key: str, entry: Any) -> tuple[list[str], dict[str, Any]]:
     of_kind = {"model": _of_model, "checkpoint": _of_checkpoint}.get(entry.kind, _of_any)
     try:
         lines, more = of_kind(entry.tree)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         lines, more = _of_any(entry.tree)
     return [head, *(f"  {line}" for line in lines)], {**facts, **more}
 

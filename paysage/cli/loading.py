@@ -6,6 +6,7 @@ from typing import Any
 
 from paysage import fit, storage
 from paysage.models import BoltzmannMachine
+from paysage.models.boltzmann import rebuilt
 
 
 def load_machine(path: Any) -> BoltzmannMachine:
@@ -19,7 +20,4 @@ def load_machine(path: Any) -> BoltzmannMachine:
     kinds = {entry.kind for entry in storage.read_all(path).values()}
     if "checkpoint" not in kinds:
         return BoltzmannMachine.from_saved(path)
-    stored = fit.read_checkpoint(path)["memory"]["model"]
-    model = BoltzmannMachine.from_config(stored["config"])
-    model.set_values(stored["values"])
-    return model
+    return rebuilt(fit.read_checkpoint(path)["memory"].get("model"), path)

@@ -27,7 +27,7 @@ class Result(NamedTuple):
 
 def say(text: str) -> None:
     """A line on standard error, where progress goes."""
-    print(text, file=sys.stderr, flush=True)
+    print(_printable(text), file=sys.stderr, flush=True)
 
 
 def run(command: Callable[[Any], Result], options: Any) -> int:
@@ -53,12 +53,19 @@ def show(result: Result, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_plain(result.facts), allow_nan=False))
     else:
-        print("\n".join(result.lines))
+        print("\n".join(map(_printable, result.lines)))
     sys.stdout.flush()
+
+
+def _printable(text: str) -> str:
+    """The text without what steers a terminal, or is no character: files of strangers hold it."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _plain(value: Any) -> Any:
     """JSON values, with null for numbers that JSON does not know."""
+    if hasattr(value, "tolist"):  # an array in the place of a number
+        value = value.tolist()
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -71,7 +78,9 @@ def _plain(value: Any) -> Any:
 @contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: say(f"paysage: warning: {message}")
+        warnings.showwarning = lambda message, *_, **__: say(
+            f"paysage: warning: {' '.join(str(message).split())}"
+        )
         yield
 
 

@@ -21,6 +21,8 @@ EXAMPLE = """\
 LOGS = (".csv", ".jsonl")
 #: columns of a log that are no metrics
 OTHERS = ("epoch", "seconds", "learning_rate")
+#: what reading something else as a log may lead to
+_NO_LOG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -85,19 +87,22 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            if path.suffix == ".jsonl":
-                records = [json.loads(line) for line in file]
-            else:
-                rows = csv.DictReader(file)
-                records = [{n: float(v) if v else None for n, v in r.items()} for r in rows]
+            rows = map(json.loads, file) if path.suffix == ".jsonl" else csv.DictReader(file)
+            records: list[dict[str, Any]] = [
+                {n: _number(v) for n, v in row.items()} for row in rows
+            ]
         epochs = [int(record["epoch"]) for record in records]
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (*_NO_LOG, RecursionError, csv.Error) as error:
         raise DataError(f"{path} is no log of a training: {error!r}") from error
     if not epochs:
         raise DataError(f"{path} is a log without an epoch")
     return records
+
+
+def _number(value: Any) -> float | None:
+    return None if value in (None, "") else float(value)
 
 
 def _weights(options: argparse.Namespace, path: Path, out: Path) -> str:

@@ -10,7 +10,6 @@ import difflib
 import json
 import sys
 from collections.abc import Iterable
-from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,6 +114,8 @@ SETTINGS = {
         Setting("tensorboard", "text", None, "folder for event files of TensorBoard"),
     )
 }
+#: letters of a configuration file
+LARGEST_CONFIG = 2**20
 KINDS = {"text": str, "count": int, "number": float}
 EXPECTED = {
     "text": "a string",
@@ -177,12 +178,15 @@ def _check_meaning(s: Setting, settings: dict[str, Any]) -> None:
 def read_config(path: Path) -> dict[str, Any]:
     """The settings in a TOML or JSON file, checked; see ``gathered``."""
     try:
-        text = path.read_text("utf-8")
+        with open(path, encoding="utf-8") as file:
+            text = file.read(LARGEST_CONFIG + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"cannot read {path}: {error}") from error
+    if len(text) > LARGEST_CONFIG:
+        raise StorageError(f"{path} has more than {LARGEST_CONFIG} letters: no configuration")
     try:
         found = _parsed(text, path)
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise ConfigError(f"{path} is not {path.suffix[1:].upper()}: {error}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path} holds a {type(found).__name__}, expected settings by name")
@@ -213,7 +217,7 @@ def _checked(name: str, value: Any, path: Path) -> Any:
     else:
         good = _is_of(setting.kind, value)
     if not good:
-        raise ConfigError(f"{path}: {name} is {value!r}, expected {EXPECTED[setting.kind]}")
+        raise ConfigError(f"{path}: {name} is {_told(value)}, expected {EXPECTED[setting.kind]}")
     if setting.choices and value not in setting.choices:
         raise ConfigError(f"{path}: {name} is '{value}', {_nearest(value, setting.choices)}")
     return float(value) if setting.kind == "number" else value
@@ -224,8 +228,19 @@ def _is_of(kind: str, value: Any) -> bool:
         return isinstance(value, bool)
     if kind == "text":
         return isinstance(value, str)
-    whole = is_whole(value, smallest=-sys.maxsize)
-    return whole if kind == "count" else isinstance(value, Real) and not isinstance(value, bool)
+    if kind == "count":
+        return is_whole(value, smallest=-sys.maxsize) and value <= sys.maxsize
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max  # which NaN is not
+
+
+def _told(value: Any) -> str:
+    """A value from a file, if it can be told at all: Python refuses to write huge integers."""
+    try:
+        return f"{value!r:.60}"
+    except ValueError:
+        return f"a {type(value).__name__} of very many digits"
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -150,20 +150,30 @@ def _array(part: Part, contents: bytes, source: str) -> np.ndarray:
 
 def _unzipped(part: Part, body: bytes, source: str) -> bytes:
     """Decompress, but no further than a byte past the size that is expected."""
-    size = len(_header(part)) + int(np.prod(part.shape))
     try:
-        return gzip.GzipFile(fileobj=io.BytesIO(body)).read(size + 1)
+        return gzip.GzipFile(fileobj=io.BytesIO(body)).read(_size(part) + 1)
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{source} is not an intact gzip file: {error}") from error
+
+
+def _size(part: Part) -> int:
+    """Bytes of its IDX file."""
+    return len(_header(part)) + int(np.prod(part.shape))
+
+
+def _start_of(path: Path, most: int) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(most)
 
 
 def _local(folder: Path, part: Part) -> np.ndarray:
     plain, zipped = folder / part.file, folder / f"{part.file}.gz"
     try:
         if plain.is_file():
-            return _array(part, plain.read_bytes(), str(plain))
+            return _array(part, _start_of(plain, _size(part) + 1), str(plain))
         if zipped.is_file():
-            return _array(part, _unzipped(part, zipped.read_bytes(), str(zipped)), str(zipped))
+            body = _start_of(zipped, LARGEST_DOWNLOAD)
+            return _array(part, _unzipped(part, body, str(zipped)), str(zipped))
     except OSError as error:
         raise StorageError(f"{folder} cannot be read: {error}") from error
     raise StorageError(f"{folder} holds neither {part.file} nor {part.file}.gz")

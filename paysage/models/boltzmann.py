@@ -445,18 +445,28 @@ mean_square_weight, damping
         ConfigError
             If it holds a layer whose class has not been imported.
         """
-        tree = storage.read_tree(store, kind="model")
-        try:
-            _check_sizes(tree["config"], tree["values"])
-            model = cls.from_config(tree["config"])
-            model.set_values(tree["values"])
-        except PaysageError:
-            raise
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise StorageError(
-                f"{store} holds no machine that can be rebuilt: {error!r}"
-            ) from error
-        return model
+        return rebuilt(storage.read_tree(store, kind="model"), store, cls)
+
+
+def rebuilt(tree: Any, name: Any, kind: type[BoltzmannMachine] = BoltzmannMachine) -> Any:
+    """The machine of a tree with its ``config`` and ``values``, from a file of this name.
+
+    Raises
+    ------
+    StorageError
+        If the tree is none of a machine.
+    ConfigError
+        If it has a layer whose class has not been imported.
+    """
+    try:
+        _check_sizes(tree["config"], tree["values"])
+        model = kind.from_config(tree["config"])
+        model.set_values(tree["values"])
+    except PaysageError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StorageError(f"{name} holds no machine that can be rebuilt: {error!r}") from error
+    return model
 
 
 def _check_sizes(config: dict, values: dict) -> None:

@@ -24,7 +24,7 @@ class AutoregressiveGammaSampler:
     beta_momentum : float
         Autocorrelation φ, at least 0 and less than 1.
     beta_std : float
-        Standard deviation s; with 0, β is one.
+        Standard deviation s, from 1e-6 to 1e6; with 0, β is one.
     """
 
     def __init__(self, beta_momentum: float = 0.9, beta_std: float = 0.6) -> None:
@@ -32,6 +32,8 @@ class AutoregressiveGammaSampler:
         if self.beta_momentum >= 1:
             raise ConfigError(f"beta_momentum must be at least 0 and below 1, got {beta_momentum}")
         self.beta_std = check_number("beta_std", beta_std)
+        if self.beta_std and not 1e-6 <= self.beta_std <= 1e6:
+            raise ConfigError(f"beta_std must be 0 or between 1e-6 and 1e6, got {beta_std}")
         self.beta: Tensor | None = None
 
     def set_beta(self, num_chains: int) -> None:

@@ -120,8 +120,11 @@ def check_document(document: Any, kind: str | None, name: str) -> None:
             f"{name} was written by a newer Paysage ({document.get('library')}, schema {schema}); "
             f"this is {__version__}, which reads schemas up to {SCHEMA}"
         )
-    if kind is not None and document.get("kind") != kind:
-        raise StorageError(f"{name} holds a {document.get('kind')!r}; expected a {kind!r}")
+    for part in ("kind", "library"):
+        if not isinstance(document.get(part), str):
+            damaged(name, f"its {part} is {document.get(part)!r}")
+    if kind is not None and document["kind"] != kind:
+        raise StorageError(f"{name} holds a {document['kind']!r}; expected a {kind!r}")
 
 
 def unflatten(node: Any, arrays: list[np.ndarray]) -> Any:

@@ -122,6 +122,15 @@ def _check_chunks(dataset: Any, size: int, where: str) -> None:
         )
 
 
+def has_filters(dataset: Any) -> bool:
+    """Whether h5py can undo what a dataset is compressed by."""
+    import h5py
+
+    made = dataset.id.get_create_plist()
+    codes = [made.get_filter(n)[0] for n in range(made.get_nfilters())]
+    return all(map(h5py.h5z.filter_avail, codes))
+
+
 def read_dataset(dataset: Any, size: int, where: str) -> np.ndarray:
     """The whole of a dataset of numbers or of text of fixed length.
 

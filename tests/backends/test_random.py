@@ -230,6 +230,12 @@ def test_beta_process_averages_to_one_along_its_path():
     assert abs(total / (chains * steps) - 1) < SIGMAS * std / np.sqrt(effective)
 
 
+@pytest.mark.parametrize("std", [1e200, 1e-200])
+def test_beta_process_of_a_spread_whose_square_is_no_number(std):
+    with pytest.raises(ConfigError, match="between 1e-6 and 1e6"):
+        be.beta_process_start(3, std)
+
+
 def test_beta_process_without_spread_is_one():
     assert np.array_equal(arr(be.beta_process_start(3, 0)), np.ones((3, 1)))
     beta = be.float_tensor([[0.5], [2.0]])

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::tables.NaturalNameWarning")
 
 ROWS, COLUMNS = 103, 6
 WAYS = ("fixed", "table", "data columns", "multi-index", "dataset", "chunked", "array", "blosc")
+BLOSC = {"complib": "blosc", "complevel": 5}
 
 
 def numbers(rows=ROWS, columns=COLUMNS):
@@ -45,7 +46,7 @@ def write(path, data, way, key="data"):
     elif way == "data columns":
         put(path, key, frame, format="table", data_columns=["c3", "c1"])
     elif way == "blosc":
-        put(path, key, frame, format="table", store={"complib": "blosc", "complevel": 5})
+        put(path, key, frame, format="table", store=BLOSC)
     elif way in ("fixed", "table"):
         put(path, key, frame, format=way)
     elif way == "array":
@@ -409,6 +410,18 @@ def test_what_pandas_compresses_by_blosc_is_read_without_a_thread(path):
     table.get()
     assert not readers()
     table.close()
+
+
+@pytest.mark.backend_free
+def test_a_fixed_frame_that_is_compressed_by_blosc(path):
+    frame = pd.DataFrame(numbers(), columns=list("abcdef"))
+    put(path, "data", frame, store=BLOSC)
+    table = HDFtable(path, "data", ROWS)
+    np.testing.assert_array_equal(be.to_numpy_array(table.get()), numbers())
+    table.close()
+    put(path, "data", frame.astype({"b": int}), store=BLOSC)  # the order is known by names only
+    with pytest.raises(StorageError, match="compressed by what h5py lacks"):
+        HDFtable(path, "data", 10)
 
 
 def test_many_passes_at_once(stored):

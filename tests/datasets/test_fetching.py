@@ -291,3 +291,15 @@ def test_a_file_that_does_not_read_back_is_told(idx_files, tmp_path, out, monkey
     with pytest.raises(StorageError, match="is the disk full"):
         fetching.mnist_from_folder(tmp_path, out)
     assert os.listdir(out.parent) == []
+
+
+def test_a_file_that_is_longer_than_memory_is_not_read_whole(tmp_path, idx_files):
+    for name, data in idx_files.items():
+        (tmp_path / name).write_bytes(data)
+    first = tmp_path / fetching.PARTS[0].file
+    os.truncate(first, 2**40)  # which takes no room on the disk
+    with pytest.raises(DataError, match="has the SHA-256"):
+        fetching.mnist_from_folder(tmp_path, tmp_path / "m.h5")
+    first.rename(first.with_suffix(".gz"))
+    with pytest.raises(DataError, match="not an intact gzip file"):
+        fetching.mnist_from_folder(tmp_path, tmp_path / "m.h5")

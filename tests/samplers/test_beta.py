@@ -95,6 +95,8 @@ def test_shape_and_seed():
         {"beta_momentum": "0.9"},
         {"beta_std": np.nan},
         {"beta_std": np.inf},
+        {"beta_std": 1e200},
+        {"beta_std": 1e-200},
     ],
 )
 def test_impossible_settings(setting):

@@ -93,10 +93,10 @@ def gamma_step(stream: Stream, beta: np.ndarray, momentum: float, std: float) ->
 
 def check_process(momentum: float, std: float) -> None:
     """Refuse parameters for which there is no such process."""
-    if not (0 <= momentum < 1 and 0 <= std < np.inf):
+    if not (0 <= momentum < 1 and (std == 0 or 1e-6 <= std <= 1e6)):
         raise ConfigError(
             f"the process of inverse temperatures got momentum = {momentum} and std = {std}, "
-            "expected 0 <= momentum < 1 and std >= 0"
+            "expected 0 <= momentum < 1 and std 0 or between 1e-6 and 1e6"
         )
 
 

@@ -15,7 +15,10 @@ from paysage.cli import plot as plots
 #: what a file can make of a command: a result, or a named error
 STATUSES = (0, 1)
 #: said over whatever the configuration says, so that a training is short and stays in the folder
-SHORT = ("--epochs", 1, "--k", 1, "--batch-size", 4, "--no-stream", "--force", "--quiet")
+SHORT = (
+    *("--epochs", 1, "--pretrain", 0, "--k", 1, "--batch-size", 4, "--chains", 4),
+    *("--no-stream", "--force", "--quiet"),
+)
 FILES = {"--data": "whole.npy", "--out": "m.h5", "--log": "l.csv", "--checkpoint": "c.h5"}
 SIZES = (("rbm", "3"), ("grbm", "3"), ("hopfield", "2"), ("dbm", "2 2"))
 

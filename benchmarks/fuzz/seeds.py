@@ -24,6 +24,8 @@ from paysage.layers import BernoulliLayer, GaussianLayer, OneHotLayer
 from paysage.metrics import KLDivergence, ReconstructionError
 from paysage.models import BoltzmannMachine
 
+#: what pandas compresses by and h5py cannot undo
+PACKED = ("blosc", "blosc:zstd", "bzip2")
 #: of a training from the command line
 SETTINGS = {
     "data": "rows.npy",
@@ -41,6 +43,13 @@ SETTINGS = {
     "learning_rate": 0.01,
     "schedule": "power",
     "decay": 0.05,
+    "burn_in": 0,
+    "precision": "float32",
+    "max_norm": 2.0,
+    "average_last": 0.5,
+    "halve": True,
+    "watch": "ReconstructionError",
+    "patience": 2,
     "seed": 3,
     "every": 1,
     "resume": False,
@@ -78,7 +87,7 @@ def files() -> dict[str, list[bytes]]:
             "checkpoint": [_after(lambda p: train(machine(), p, False), path)],
             "pca": [_after(PCA.from_svd(be.float_tensor(rows()), 2).save, path)],
             "table": [_plain(), *_framed(path, "zlib")],
-            "blosc": [*_framed(path, "blosc"), *_framed(path, "blosc:zstd")],
+            "blosc": [frame for way in PACKED for frame in _framed(path, way)],
             "mnist": [_after(_digits, path)],
             "idx": _idx(),
             "npy": [_numbers(np.save, rows()), _numbers(np.save, rows()[:, :4].astype("f4"))],

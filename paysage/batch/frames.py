@@ -18,7 +18,6 @@ from paysage.storage.strangers import (
     attribute,
     check_extent,
     find,
-    has_filters,
     is_group,
     read_dataset,
     text_attribute,
@@ -104,8 +103,7 @@ def _places(parts: list[_Part], order: list[Any] | None, where: str) -> list[lis
     if order is None or any(part.names is None for part in parts):
         raise StorageError(
             f"the names of columns of {where} are objects of Python, stored as a pickle, which is "
-            "not read, or compressed by what h5py lacks: name all columns by text, and compress by "
-            "zlib"
+            "not read; name all columns by text"
         )
     position = {column: n for n, column in enumerate(order)}
     found = [[position.get(column, -1) for column in part.names or ()] for part in parts]
@@ -150,7 +148,7 @@ def _extent(dataset: Any, size: int, where: str) -> tuple[int, int]:
 
 
 def _labels(group: Any, axis: str, size: int, where: str) -> list[Any] | None:
-    """The labels of an axis; None where they are pickled, or compressed as h5py cannot read."""
+    """The labels of an axis; None where they are pickled."""
     if text_attribute(group, f"{axis}_variety") != "multi":
         return _level(_dataset(group, axis, where), size, where)
     columns = []
@@ -164,7 +162,7 @@ def _labels(group: Any, axis: str, size: int, where: str) -> list[Any] | None:
 
 
 def _level(dataset: Any, size: int, where: str) -> list[Any] | None:
-    if dataset.dtype.hasobject or not has_filters(dataset):
+    if dataset.dtype.hasobject:
         return None
     values = read_dataset(dataset, size, where).reshape(-1).tolist()
     return [v.decode(errors="replace") if isinstance(v, bytes) else v for v in values]

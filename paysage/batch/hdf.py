@@ -49,8 +49,7 @@ class HDFtable(Table):
         ``(start, stop)``: only the rows from `start` on and before `stop`, either of which may be
         None. Two tables with different rows of one file train and validate.
     read_ahead : int
-        Chunks to read ahead; 0 has them read by the thread that uses them. What is compressed by
-        a filter that h5py lacks, such as pandas' 'blosc', is always read so.
+        Chunks to read ahead; 0 has them read by the thread that uses them.
 
     Raises
     ------
@@ -86,7 +85,7 @@ class HDFtable(Table):
         self.filename, self.key = Path(_as_path(filename)), key
         depth = _checked_depth(read_ahead)
         self._layout = find_layout(filename, key, combine_frames)
-        self._depth = depth if self._layout.by_h5py else 0
+        self._depth = depth
         self._first_row, self._stop = _checked_range(rows, self._layout.nrows)
         self.nrows = self._stop - self._first_row
         self.batch_size = checked_batch_size(batch_size, self.nrows)

@@ -1,7 +1,6 @@
 """Where in an HDF5 file the numbers of a table are: a dataset, a pandas frame, or several frames.
 
-All is read by h5py, whose calls may come from any thread; only what is compressed by a filter that
-h5py lacks goes through PyTables.
+All is read by h5py, whose calls may come from any thread, and nothing by PyTables, which unpickles.
 """
 
 from __future__ import annotations
@@ -19,14 +18,13 @@ from paysage.errors import ConfigError, DataError, PaysageError, ShapeError, Sto
 from paysage.storage import hdf5_lock
 from paysage.storage.opening import open_source
 from paysage.storage.strangers import (
-    check_attributes,
     check_extent,
     find,
-    has_filters,
     is_group,
     members,
     text_attribute,
 )
+from paysage.storage.unpacking import readable
 
 SHOWN = 8
 DEEPEST = 8  # groups within groups that are looked through
@@ -40,8 +38,6 @@ class Layout(NamedTuple):
     nrows: int
     ncols: int
     blocks: list[Block]
-    #: h5py can read it, so that a background thread may
-    by_h5py: bool
 
 
 def find_layout(filename: Any, key: str, combine_frames: bool = False) -> Layout:
@@ -74,9 +70,9 @@ def _layout(file: Any, key: str, combine: bool, size: int, name: str) -> Layout:
         frames.append(make(find(file, path, name), path, size, name))
     blocks = _side_by_side(frames, name)
     ncols = sum(one.ncols for one in frames)
-    return Layout(
-        Path(file.filename), key, frames[0].nrows, ncols, blocks, _h5py_can(file, blocks, name)
-    )
+    for block in blocks:
+        readable(file[block.path])  # refuses what cannot be unpacked
+    return Layout(Path(file.filename), key, frames[0].nrows, ncols, blocks)
 
 
 @contextmanager
@@ -109,7 +105,7 @@ def opened(layout: Layout) -> Iterator[Callable[[int, int], np.ndarray]]:
 def _check_unchanged(node: Callable[[str], Any], layout: Layout) -> None:
     try:
         lengths = {node(block.path).shape[0] for block in layout.blocks}
-    except Exception as error:  # that it is not there, as h5py or as PyTables says it
+    except Exception as error:  # that it is not there
         raise StorageError(
             f"'{layout.key}' of {layout.filename} is no longer as it was: {in_brief(error)}"
         ) from error
@@ -130,20 +126,8 @@ def _read(node: Callable[[str], Any], layout: Layout, start: int, stop: int) -> 
 
 @contextmanager
 def _nodes(layout: Layout) -> Iterator[Callable[[str], Any]]:
-    if layout.by_h5py:
-        with open_source(layout.filename) as (file, _, _):
-            yield file.__getitem__
-        return
-    import tables
-
-    try:
-        opened_file = tables.open_file(str(layout.filename), "r")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise StorageError(f"cannot read {layout.filename}: {in_brief(error)}") from error
-    try:
-        yield lambda path: opened_file.get_node(f"/{path}")
-    finally:
-        opened_file.close()
+    with open_source(layout.filename) as (file, _, _):
+        yield lambda path: readable(file[path])
 
 
 # what is at a key
@@ -246,12 +230,3 @@ def _moved(places: Any, offset: int) -> Any:
     if isinstance(places, slice):
         return slice(places.start + offset, places.stop + offset)
     return places + offset
-
-
-def _h5py_can(file: Any, blocks: list[Block], name: str) -> bool:
-    """Whether h5py has the filters that the datasets are compressed by."""
-    for block in blocks:
-        if not has_filters(file[block.path]):
-            check_attributes(file, block.path, name)  # PyTables would unpickle what it finds
-            return False
-    return True

@@ -40,6 +40,9 @@ def run(command: Callable[[Any], Result], options: Any) -> int:
     except PaysageError as error:
         say(f"paysage: error: {' '.join(str(error).split())}")
         return FAILED
+    except MemoryError as error:
+        say(f"paysage: error: not enough memory: {error}")
+        return FAILED
     except KeyboardInterrupt:
         say("paysage: interrupted")
         return INTERRUPTED

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from paysage.errors import StorageError
-from paysage.storage.pickles import read_plain
+from paysage.storage.unpacking import readable
 
 #: the most bytes of a row, and of the pieces in which a dataset is stored
 LARGEST_PIECE = 2**28
@@ -122,15 +122,6 @@ def _check_chunks(dataset: Any, size: int, where: str) -> None:
         )
 
 
-def has_filters(dataset: Any) -> bool:
-    """Whether h5py can undo what a dataset is compressed by."""
-    import h5py
-
-    made = dataset.id.get_create_plist()
-    codes = [made.get_filter(n)[0] for n in range(made.get_nfilters())]
-    return all(map(h5py.h5z.filter_avail, codes))
-
-
 def read_dataset(dataset: Any, size: int, where: str) -> np.ndarray:
     """The whole of a dataset of numbers or of text of fixed length.
 
@@ -142,23 +133,5 @@ def read_dataset(dataset: Any, size: int, where: str) -> np.ndarray:
     if not fixed(dataset):
         raise StorageError(f"{where} holds {dataset.dtype}, a pickle perhaps; expected numbers")
     check_extent(dataset, size, where)
-    return dataset[()]
-
-
-def check_attributes(file: Any, path: str, name: str) -> None:
-    """Refuse pickles of more than plain values in the attributes of all nodes on the way to a path.
-
-    PyTables unpickles attributes when it reads them.
-
-    Raises
-    ------
-    StorageError
-        If there is one.
-    """
-    parts = path.strip("/").split("/")
-    for depth in range(len(parts) + 1):
-        node = find(file, "/".join(parts[:depth]), name) if depth else file
-        for key in node.attrs:
-            value = attribute(node, key)
-            if isinstance(value, bytes) and value.endswith(b"."):
-                read_plain(value, f"the attribute '{key}' of {node.name} of {name}")
+    found = readable(dataset)
+    return dataset[()] if found is dataset else found[:]

@@ -3,6 +3,7 @@
 import gc
 import os
 import threading
+from contextlib import closing
 
 import h5py
 import numpy as np
@@ -26,8 +27,9 @@ from paysage.storage import hdf5_lock
 pytestmark = pytest.mark.filterwarnings("ignore::tables.NaturalNameWarning")
 
 ROWS, COLUMNS = 103, 6
-WAYS = ("fixed", "table", "data columns", "multi-index", "dataset", "chunked", "array", "blosc")
-BLOSC = {"complib": "blosc", "complevel": 5}
+WAYS = ("fixed", "table", "data columns", "multi-index", "dataset", "chunked", "array")
+PACKED = ("blosc", "blosc:lz4", "blosc:zstd", "blosc:zlib", "bzip2")
+WAYS += tuple(f"{library} {form}" for library in PACKED for form in ("fixed", "table"))
 
 
 def numbers(rows=ROWS, columns=COLUMNS):
@@ -45,8 +47,9 @@ def write(path, data, way, key="data"):
         put(path, key, frame.assign(u=1, v=2.0).set_index(["u", "v"]), format="table")
     elif way == "data columns":
         put(path, key, frame, format="table", data_columns=["c3", "c1"])
-    elif way == "blosc":
-        put(path, key, frame, format="table", store=BLOSC)
+    elif way.startswith(PACKED):
+        library, form = way.split()
+        put(path, key, frame, format=form, store={"complib": library, "complevel": 5})
     elif way in ("fixed", "table"):
         put(path, key, frame, format=way)
     elif way == "array":
@@ -404,23 +407,41 @@ def test_a_table_that_is_forgotten_lets_go_of_the_file(stored):
         pass
 
 
-def test_what_pandas_compresses_by_blosc_is_read_without_a_thread(path):
-    write(path, numbers(), "blosc")
-    table = HDFtable(path, "data", 10)
-    table.get()
-    assert not readers()
-    table.close()
+@pytest.mark.backend_free
+@pytest.mark.parametrize("library", PACKED)
+@pytest.mark.parametrize("form", ["fixed", "table"])
+def test_many_packed_pieces_of_several_types(path, library, form):
+    whole, narrow = numbers(7000, 130), numbers(7000, 2) / 2
+    frame = pd.DataFrame(whole.astype(int)).add_prefix("c")
+    frame.insert(3, "half", narrow[:, 0])
+    put(path, "data", frame, format=form, store={"complib": library, "complevel": 1})
+    with closing(HDFtable(path, "data", 999, rows=(501, 6003))) as table:
+        found = np.concatenate([be.to_numpy_array(rows) for rows in table.iterate()])
+    np.testing.assert_array_equal(found, frame.to_numpy(np.float32)[501:6003])
 
 
 @pytest.mark.backend_free
-def test_a_fixed_frame_that_is_compressed_by_blosc(path):
-    frame = pd.DataFrame(numbers(), columns=list("abcdef"))
-    put(path, "data", frame, store=BLOSC)
-    table = HDFtable(path, "data", ROWS)
-    np.testing.assert_array_equal(be.to_numpy_array(table.get()), numbers())
-    table.close()
-    put(path, "data", frame.astype({"b": int}), store=BLOSC)  # the order is known by names only
-    with pytest.raises(StorageError, match="compressed by what h5py lacks"):
+def test_packed_pieces_that_lie(path):
+    write(path, numbers(), "blosc table")
+    with h5py.File(path, "r+") as file:
+        dataset = file["data/table"]
+        mask, content = dataset.id.read_direct_chunk((0,))
+        for at in (4, 12):
+            forged = content[:at] + (10**9).to_bytes(4, "little") + content[at + 4 :]
+            dataset.id.write_direct_chunk((0,), forged, mask)
+            file.flush()
+            with pytest.raises(StorageError, match="packed by blosc is damaged"):
+                HDFtable(path, "data", 10)
+
+
+@pytest.mark.backend_free
+def test_other_filters_are_named(path):
+    write(path, numbers(), "blosc table")
+    content = path.read_bytes()
+    code = (32001).to_bytes(2, "little") + b"\x08\x00"
+    assert content.count(code) >= 1
+    path.write_bytes(content.replace(code, (32015).to_bytes(2, "little") + b"\x08\x00"))
+    with pytest.raises(StorageError, match=r"filters \[32015\] of HDF5, .* zlib, blosc or bzip2"):
         HDFtable(path, "data", 10)
 
 

@@ -161,3 +161,10 @@ def test_checkpoints_without_a_machine_that_is_sound(error, paysage, rows):
             "f.h5", {**tree, "memory": {**memory, "model": model}}, kind="checkpoint"
         )
         assert "f.h5 holds no machine that can be rebuilt" in error("sample f.h5 --out s.npy")
+
+
+@pytest.mark.backend_free
+def test_sizes_for_which_there_is_no_memory(error, rows, here):
+    (here / "c.toml").write_text(f"hidden = {10**12}")
+    files = "--data rows.npy --batch-size 10 --out m.h5"
+    assert "not enough memory" in error(f"train c.toml {files}")

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> tuple[float, float]:
     """Draw, measure, print the line; gives the two autocorrelation times in sweeps."""
     be.set_seed(options.seed)
     model = BoltzmannMachine.from_saved(options.model)
-    chains = SequentialMC.from_model(model, NUM_CHAINS)
+    chains = SequentialMC.from_model(model, NUM_CHAINS, beta_std=0.0)
     columns = [means(model, chains.get_state())]
     done = 0
     for sweeps in powers(options.sweeps):

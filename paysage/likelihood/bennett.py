@@ -30,6 +30,30 @@ def bennett_ratio(forward: np.ndarray, backward: np.ndarray) -> float:
     return sum(float(_ratios(forward[b], backward[b]).sum()) for b in blocks)
 
 
+def ratio_error(forward: np.ndarray, backward: np.ndarray, ratio: float) -> float:
+    """Standard error of Bennett's ratio of two distributions (Shirts, Bair, Hooker & Pande 2003).
+
+    The ratio is a fit of logistic regression, with D as the variable and the direction as the
+    class: the error is that of its intercept, less what comes from the numbers being fixed.
+    Infinite where the directions do not meet at all.
+
+    Parameters
+    ----------
+    forward : array (n,)
+        D at samples of p_0, or log weights of paths from there.
+    backward : array (m,)
+        D at samples of p_1.
+    ratio : float
+        What `bennett_ratio` found.
+    """
+    n, m = len(forward), len(backward)
+    chance = _logistic(np.concatenate([forward, backward]) - ratio + np.log(m / n))
+    information = float(np.sum(chance * (1.0 - chance)))
+    if information == 0.0:
+        return np.inf
+    return float(np.sqrt(max(0.0, 1.0 / information - 1.0 / n - 1.0 / m)))
+
+
 def _ratios(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
     """Of each of some neighbours, (K,), by bisection."""
     shift = np.log(backward.shape[1] / forward.shape[1])

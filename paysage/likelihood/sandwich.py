@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paysage.likelihood.ais import AIS
-from paysage.likelihood.bennett import bennett_ratio
+from paysage.likelihood.bennett import bennett_ratio, ratio_error
 from paysage.likelihood.estimate import Estimate
 from paysage.likelihood.warning import LikelihoodWarning
 from paysage.models import BoltzmannMachine, State
@@ -26,6 +26,8 @@ class Sandwich:
     """from the model to independent units: too high on average, if its start is a sample"""
     log_partition: float
     """from both, by Bennett's acceptance ratio of whole annealing paths: right for any speed"""
+    standard_error: float
+    """of ``log_partition``, if the way back starts at samples of the model"""
     by_neighbours: float
     """by the same ratio between neighbouring temperatures, summed: as far off as the chains lag"""
 
@@ -68,9 +70,11 @@ def sandwich(
     ais.check_start(samples)
     lower, upper = ais.run(verbose), ais.run_back(samples, verbose)
     log_base = ais.halves.log_partition_of_base()
-    whole = bennett_ratio(lower.log_weights[None], -upper.log_weights[None])
+    there, back = lower.log_weights, -upper.log_weights
+    whole = bennett_ratio(there[None], back[None])
+    error = ratio_error(there, back, whole)
     steps = bennett_ratio(lower.increments, -upper.increments[::-1])
-    found = Sandwich(lower, upper, log_base + whole, log_base + steps)
+    found = Sandwich(lower, upper, log_base + whole, error, log_base + steps)
     if not abs(found.gap) <= CLOSED:
         warnings.warn(
             f"the two directions of AIS differ by {found.gap:.2f} nats, more than {CLOSED}: take "

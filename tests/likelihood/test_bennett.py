@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from paysage.likelihood import bennett as module
-from paysage.likelihood.bennett import bennett_ratio
+from paysage.likelihood.bennett import bennett_ratio, ratio_error
 
 pytestmark = pytest.mark.backend_free
 
@@ -28,6 +28,38 @@ def test_normal_distributions_of_different_width(n, m):
     found = bennett_ratio(np.array(forward), np.array(backward))
     # the variance of a ratio is below that of n + m independent numbers of order one
     assert found == pytest.approx(np.log(2.0), abs=5 * 2 / np.sqrt(min(n, m)))
+
+
+def works(rng, n, m, spread):
+    """Log weights of paths there and back that obey Crooks's theorem, of a ratio of one."""
+    shift = spread**2 / 2
+    return rng.normal(-shift, spread, size=n), rng.normal(shift, spread, size=m)
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.5, 3.0])
+@pytest.mark.parametrize(("n", "m"), [(100, 100), (100, 30)])
+def test_the_standard_error_is_the_deviation_of_estimates(n, m, spread):
+    """Of 1000 estimates, whose deviation has a relative error of 0.022 if they are normal."""
+    rng = np.random.default_rng(4)
+    found, errors = [], []
+    for _ in range(1000):
+        there, back = works(rng, n, m, spread)
+        found.append(bennett_ratio(there[None], back[None]))
+        errors.append(ratio_error(there, back, found[-1]))
+    assert np.mean(found) == pytest.approx(0.0, abs=5 * np.std(found) / np.sqrt(1000))
+    # the formula is one of many samples: of a hundred it is right within a few percent
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(found), rel=0.2)
+    inside = np.mean(np.abs(found) < 3 * np.array(errors))
+    assert inside > 0.98
+
+
+def test_directions_that_never_meet_have_no_error_bar():
+    there, back = np.full(5, -2000.0), np.full(4, 2000.0)
+    assert ratio_error(there, back, bennett_ratio(there[None], back[None])) == np.inf
+
+
+def test_weights_without_spread_have_no_error():
+    assert ratio_error(np.full(3, 2.5), np.full(5, 2.5), 2.5) == pytest.approx(0.0, abs=1e-7)
 
 
 def test_numbers_without_spread_are_the_answer():

@@ -16,7 +16,7 @@ from paysage.models import BoltzmannMachine, State
 class Effort(NamedTuple):
     """How much work an estimate is given."""
 
-    num_chains: int = 100
+    num_chains: int = 300
     betas: int = 30_000
     sweeps: int = 2000
     """of the chains that the way back starts from; they begin at training images"""
@@ -35,6 +35,8 @@ class Found(NamedTuple):
     """with the log Z of the way back, which is too high on average"""
     high: float
     """with the log Z of the way there, which is too low on average"""
+    log_z_error: float
+    """standard error of log Z, from both directions"""
     standard_error: float
     """over images"""
     seconds: float = 0.0
@@ -47,6 +49,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", metavar="PATH", help="a saved machine to estimate, instead of training one")
     add("--betas", type=int, metavar="N", help=f"inverse temperatures ({CAREFUL.betas})")
+    add("--chains", type=int, metavar="N", help=f"of each direction ({CAREFUL.num_chains})")
     return parser
 
 
@@ -58,17 +61,15 @@ def estimate(
     For a deep machine it is a lower bound. The transform makes images binary, once and for all.
     """
     effort = QUICK if options.quick else CAREFUL
-    betas = options.betas or effort.betas
+    betas, chains = options.betas or effort.betas, options.chains or effort.num_chains
     images = recipe.find_images(options)
     seen, test = (transform.compute(be.float_tensor(part)) for part in images)
     start = recipe.now()
-    samples = model.markov_chain(
-        effort.sweeps, State.from_visible(seen[: effort.num_chains], model)
-    )
+    samples = model.markov_chain(effort.sweeps, State.from_visible(seen[:chains], model))
     with warnings.catch_warnings():
         # the interval in the line that is printed says what the warning would
         warnings.simplefilter("ignore", likelihood.LikelihoodWarning)
-        ends = likelihood.sandwich(model, samples, effort.num_chains, betas, base=seen)
+        ends = likelihood.sandwich(model, samples, chains, betas, base=seen)
     taken = recipe.since(start)
     deep = model.num_layers > 2
     measure = likelihood.variational_bound if deep else likelihood.log_likelihood
@@ -77,6 +78,7 @@ def estimate(
         rows.mean - ends.log_partition,
         rows.mean - ends.upper.log_partition,
         rows.mean - ends.lower.log_partition,
+        ends.standard_error,
         rows.standard_error,
         taken.clock,
     )
@@ -86,7 +88,7 @@ def report(name: str, options: argparse.Namespace, found: Found, taken: recipe.S
     """Print the line for the table; gives what was found."""
     print(
         f"| {name} | seed {options.seed} | {found.mean:.2f} | {found.low:.2f} to {found.high:.2f} "
-        f"| ± {found.standard_error:.2f} over images | trained in {taken} "
-        f"| estimated in {found.seconds:.0f} s |"
+        f"| ± {found.log_z_error:.2f} by log Z, {found.standard_error:.2f} over images "
+        f"| trained in {taken} | estimated in {found.seconds:.0f} s |"
     )
     return found

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> estimates.Found:
     recipe.save(model, name, options)
     test = recipe.THRESHOLD.compute(be.float_tensor(images.test))
     rows = likelihood.log_likelihood(model, test, likelihood.exact_log_partition(model))
-    found = estimates.Found(rows.mean, rows.mean, rows.mean, rows.standard_error)
+    found = estimates.Found(rows.mean, rows.mean, rows.mean, 0.0, rows.standard_error)
     return estimates.report(name, options, found, taken)
 
 

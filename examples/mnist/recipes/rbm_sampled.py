@@ -9,7 +9,7 @@ import estimates
 import recipe
 
 NAME = "rbm_sampled"
-SETTINGS = recipe.Training(epochs=150, rate=0.1, batch_size=50)
+SETTINGS = recipe.Training(epochs=300, rate=0.1, batch_size=50)
 
 
 def run(options: argparse.Namespace) -> estimates.Found:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from paysage import backends as be
-from paysage.checks import is_whole
+from paysage.checks import check_number, is_whole
 from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Layer, Weights, weights_from_config
 from paysage.threads import MIN_PIECE, in_pieces
@@ -119,8 +120,8 @@ def check_graph(layers: Sequence[Layer], connections: Sequence[Connection]) -> N
     ------
     ConfigError
         For fewer than two layers, an object that stands in two places, indices out of range, a
-        layer connected to itself, a pair connected twice, or a layer that no path joins to the
-        visible one.
+        layer connected to itself, a pair connected twice, a gain that is no finite number, or a
+        layer that no path joins to the visible one.
     ShapeError
         For weights whose shape is not that of their two layers.
     """
@@ -146,6 +147,8 @@ def check_graph(layers: Sequence[Layer], connections: Sequence[Connection]) -> N
         if frozenset(ends) in pairs:
             raise ConfigError(f"layers {ends} are connected twice")
         pairs.add(frozenset(ends))
+        for name in ("target_gain", "domain_gain"):
+            check_number(name, getattr(c, name), -math.inf)
         shape = (layers[ends[0]].num_units, layers[ends[1]].num_units)
         if c.weights.shape != shape:
             raise ShapeError(f"layers {ends} need weights of shape {shape}, got {c.weights.shape}")

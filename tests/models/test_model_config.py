@@ -185,6 +185,12 @@ def test_graphs_that_do_not_fit_together(sizes, links, error, message):
         BoltzmannMachine(layers(*sizes), None if links is None else [link(*x) for x in links])
 
 
+@pytest.mark.parametrize("gain", [np.nan, "1", [0, 1], None])
+def test_gains_are_numbers(gain):
+    with pytest.raises(ConfigError, match="domain_gain must be a finite number"):
+        BoltzmannMachine(layers(4, 3), [Connection(0, 1, Weights((4, 3)), domain_gain=gain)])
+
+
 def test_only_layers_make_a_machine():
     with pytest.raises(ConfigError, match="Weights"):
         BoltzmannMachine([BernoulliLayer(3), Weights((3, 2))])

@@ -4,12 +4,16 @@ Arguments are bound by keyword: `functools.partial(zero_column, index=3)`.
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
 from paysage.capturable import capturable
+from paysage.checks import check_number, check_whole, is_whole
 from paysage.errors import ConfigError, ShapeError
 from paysage.registry import Registry, decode_arguments, encode_arguments
 
@@ -67,12 +71,7 @@ def zero_row(tensor: Tensor, index: Any) -> None:
     index : int, list of int or slice
         Which rows.
     """
-    try:
-        tensor[index] = 0.0
-    except IndexError as error:
-        raise ShapeError(
-            f"zero_row got the index {index} for a tensor of shape {be.shape(tensor)}"
-        ) from error
+    _set_zero("zero_row", tensor, index, 0)
 
 
 @register
@@ -88,12 +87,7 @@ def zero_column(tensor: Tensor, index: Any) -> None:
         Which columns.
     """
     _check_matrix("zero_column", tensor)
-    try:
-        tensor[:, index] = 0.0
-    except IndexError as error:
-        raise ShapeError(
-            f"zero_column got the index {index} for a tensor of shape {be.shape(tensor)}"
-        ) from error
+    _set_zero("zero_column", tensor, index, 1)
 
 
 @register
@@ -129,6 +123,7 @@ def fixed_column_norm(tensor: Tensor, norm: float = 1.0) -> None:
         The norm of every column afterwards.
     """
     _check_matrix("fixed_column_norm", tensor)
+    check_number("norm", norm)
     present = be.norm(tensor, axis=0, keepdims=True)
     tensor *= norm / (present + be.cast_float(be.equal(present, 0.0)))
 
@@ -141,6 +136,8 @@ def get_config(constraint: Constraint) -> dict[str, Any]:
     ConfigError
         When it is not registered, or bound to something that JSON cannot hold.
     """
+    if not callable(constraint):
+        raise ConfigError(f"a constraint is a function of a tensor, got {constraint!r}")
     bound = (
         constraint if isinstance(constraint, functools.partial) else functools.partial(constraint)
     )
@@ -164,6 +161,30 @@ def from_config(config: dict[str, Any]) -> Constraint:
     """
     function, args, kwargs = decode_arguments(config, _registry)
     return functools.partial(function, *args, **kwargs) if args or kwargs else function
+
+
+def _set_zero(name: str, tensor: Tensor, index: Any, axis: int) -> None:
+    """Set to zero what an index means along an axis, and no more: None would mean all of it."""
+    try:
+        places = _places(index, be.shape(tensor)[axis])
+    except (IndexError, TypeError, ValueError) as error:
+        raise ShapeError(
+            f"{name} got the index {index!r} for a tensor of shape {tuple(be.shape(tensor))}; "
+            "expected a whole number, a list of such or a slice"
+        ) from error
+    tensor[(slice(None),) * axis + (places,)] = 0.0
+
+
+def _places(index: Any, size: int) -> int | slice | list[int]:
+    """What an index means along an axis of this size; an IndexError, say, if it means nothing."""
+    if isinstance(index, slice):
+        places = range(size)[index]
+        return index if places.step > 0 else list(places)
+    if is_whole(index, -size):
+        return range(size)[operator.index(index)]
+    if np.ndim(index) != 1:
+        raise TypeError("no list of indices")
+    return [range(size)[check_whole("an index", n, -size)] for n in index]
 
 
 def _check_matrix(name: str, tensor: Tensor) -> None:

@@ -35,6 +35,13 @@ def check_writable(path: Any) -> None:
         raise StorageError(f"cannot write {path}: the file is there and is read-only")
 
 
+def checked_path(path: Any) -> Path:
+    """The path; a StorageError for anything else."""
+    if not isinstance(path, str | os.PathLike):
+        raise StorageError(f"got {path!r}, expected the path of a file")
+    return Path(path)
+
+
 def _resolved(path: Any) -> Path:
     """The file that a path leads to, links followed."""
     if not isinstance(path, str | os.PathLike):

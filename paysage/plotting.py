@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
-from paysage.checks import check_whole, is_whole
+from paysage.checks import check_list, check_number, check_whole, is_whole
 from paysage.errors import (
     ConfigError,
     DataError,
@@ -85,6 +85,7 @@ def image_grid(
     StorageError
         The picture cannot be written.
     """
+    vmin, vmax = check_number("vmin", vmin, -np.inf), check_number("vmax", vmax, -np.inf)
     grid = _as_grid(_array(images), shape, ncols, nrows)
     if row_titles is not None and len(row_titles) != len(grid):
         raise ShapeError(f"got {len(row_titles)} row titles for {len(grid)} rows of images")
@@ -133,7 +134,9 @@ def weight_grid(
     matplotlib.figure.Figure
     """
     grid = _as_grid(_array(weights), shape, ncols, nrows)
-    if vmax is None:
+    if vmax is not None:
+        check_number("vmax", vmax)
+    else:
         vmax = float(np.nanmax(np.abs(grid))) or 1.0
     figure, axes = _draw_grid(grid, (-vmax, vmax), cmap, None, title, 70, show)
     _add_scale(figure, axes, (-vmax, vmax), cmap)
@@ -170,8 +173,9 @@ def reconstruction_grid(
     """
     if not isinstance(reconstructions, Mapping):
         reconstructions = {"Reconstruction": reconstructions}
+    check_whole("max_images", max_images, 1)
     rows = {"Data": data, **reconstructions}
-    arrays = [_array(row)[:max_images] for row in rows.values()]
+    arrays = [np.atleast_1d(_array(row))[:max_images] for row in rows.values()]
     if len({array.shape for array in arrays}) != 1:
         got = {name: a.shape for name, a in zip(rows, arrays, strict=True)}
         raise ShapeError(f"data and reconstructions must have one shape, got {got}")
@@ -212,10 +216,16 @@ def metric_curves(
             f"metric_curves got a {type(memory).__name__}, expected a list of metrics by name: "
             "monitor.memory"
         )
+    if not all(isinstance(entry, Mapping) for entry in memory):
+        raise DataError("metric_curves got a list of other things than metrics by name")
     names = list(dict.fromkeys(name for entry in memory for name in entry))
     if not names:
         raise DataError("metric_curves got no metrics, expected those of at least 1 epoch")
-    times = list(range(len(memory))) if epochs is None else list(epochs)
+    times = (
+        list(range(len(memory)))
+        if epochs is None
+        else check_list("epochs is a list of numbers", epochs)
+    )
     if len(times) != len(memory):
         raise ShapeError(f"got {len(times)} epochs for {len(memory)} entries of the memory")
     ncols = min(len(names), 4 if len(names) > 4 else 3)
@@ -334,6 +344,8 @@ def tile(
         colours = matplotlib.colormaps[cmap] if isinstance(cmap, str) else cmap
     except KeyError as error:
         raise ConfigError(f"unknown colormap {cmap!r}: {error.args[0]}") from error
+    if not isinstance(colours, matplotlib.colors.Colormap):
+        raise ConfigError(f"cmap takes a colormap or its name, got {cmap!r}")
     low, high = limits
     cells = colours(np.clip((grid - low) / ((high - low) or 1.0), 0.0, 1.0), bytes=True)
     cells[np.isnan(grid)] = 255

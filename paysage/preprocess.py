@@ -1,5 +1,7 @@
 """What happens to a minibatch between the table and the model."""
 
+import functools
+import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -9,7 +11,9 @@ import numpy as np
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
-from paysage.errors import ConfigError, DataError
+from paysage.backends.conversion import in_single, plain_array
+from paysage.checks import is_real
+from paysage.errors import ConfigError, DataError, ShapeError
 from paysage.registry import Registry, configuring, decode_arguments, encode_arguments
 
 _registry = Registry("transformation")
@@ -35,53 +39,100 @@ def do_nothing(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def _of(low: float, high: float) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """Let a function of a tensor take other holders of numbers, and refuse those out of its domain.
+
+    What it does with a table that `Transformation.check` has looked through is `unchecked`.
+    """
+
+    def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        @functools.wraps(function)
+        def checked(tensor: Any, *args: Any, **kwargs: Any) -> Tensor:
+            array = plain_array(tensor)
+            array = in_single(array, copy=False) if array.dtype.kind == "f" else array
+            Transformation(checked).check_values(array)
+            plain = isinstance(tensor, np.ndarray) or not be.is_tensor(tensor)
+            return function(be.from_numpy_array(array) if plain else tensor, *args, **kwargs)
+
+        checked.domain, checked.unchecked = (low, high), function  # type: ignore[attr-defined]
+        return checked
+
+    return decorate
+
+
 @register
 def scale(tensor: Tensor, denominator: Any = 1) -> Tensor:
-    """Divide by a number, or by one number a column."""
-    divisor = denominator if isinstance(denominator, int | float) else be.float_tensor(denominator)
-    return be.float_tensor(tensor) / divisor
+    """Divide by a number, or by one number a column.
+
+    Raises
+    ------
+    ConfigError
+        If a number to divide by is zero, or none.
+    """
+    tensor, divisor = be.float_tensor(tensor), _divisor(denominator)
+    if be.ndim(divisor) and tuple(be.shape(divisor)) != tuple(be.shape(tensor))[-1:]:
+        raise ShapeError(
+            f"scale got denominators of shape {tuple(be.shape(divisor))} for a tensor of shape "
+            f"{tuple(be.shape(tensor))}, expected a number, or one a column"
+        )
+    return tensor / divisor
+
+
+def _divisor(denominator: Any) -> Any:
+    """A number, or numbers, to divide by."""
+    single = is_real(denominator)
+    divisor = float(denominator) if single else be.float_tensor(denominator)
+    numbers = np.asarray(divisor if single else be.to_numpy_array(divisor))
+    good = np.isfinite(numbers).all() and (numbers != 0).all()
+    if not good or isinstance(denominator, bool):
+        raise ConfigError(f"scale got the denominator {denominator!r}, expected numbers but zero")
+    return divisor
 
 
 @register
+@_of(0, 255)
 def binarize_color(tensor: Tensor) -> Tensor:
     """Grey values from 0 to 255 to 0 and 1, by rounding x / 255."""
-    if not be.is_tensor(tensor):
-        tensor = be.from_numpy_array(np.asarray(tensor))
     # x / 255 >= 1/2 without the division; integers are compared with an integer, which is faster.
     whole = be.dtype(tensor) in (be.Byte, be.Int, be.Long)
     return be.cast_float(tensor >= (128 if whole else 127.5))
 
 
-binarize_color.domain = (0, 255)  # type: ignore[attr-defined]
-
-
 @register
+@_of(0, 255)
 def sample_color(tensor: Tensor) -> Tensor:
     """Grey values from 0 to 255 to draws of 0 and 1, one with probability x / 255.
 
     Each minibatch is drawn anew whenever it is read: an image is another one in each epoch
     (Salakhutdinov & Murray 2008). Draws are those of the backend's one seed.
     """
-    if not be.is_tensor(tensor):
-        tensor = be.from_numpy_array(np.asarray(tensor))
     return be.rand_bernoulli(tensor, 255.0)
 
 
-sample_color.domain = (0, 255)  # type: ignore[attr-defined]
-
-
 @register
+@_of(*_ANY)
 def l1_normalize(tensor: Tensor) -> Tensor:
     """Scale each row so that its absolute values sum to one; a row of zeros stays."""
-    tensor = be.float_tensor(tensor)
+    tensor = _with_top_one(tensor)
     return tensor / _one_for_zero(be.tsum(be.tabs(tensor), axis=1, keepdims=True))
 
 
 @register
+@_of(*_ANY)
 def l2_normalize(tensor: Tensor) -> Tensor:
     """Scale each row to Euclidean norm one; a row of zeros stays."""
-    tensor = be.float_tensor(tensor)
+    tensor = _with_top_one(tensor)
     return tensor / _one_for_zero(be.norm(tensor, axis=1, keepdims=True))
+
+
+def _with_top_one(tensor: Tensor) -> Tensor:
+    """Rows scaled so that sums of their squares neither overflow nor vanish."""
+    tensor = be.float_tensor(tensor)
+    if be.ndim(tensor) != 2:
+        raise ShapeError(f"got a tensor of shape {tuple(be.shape(tensor))}, expected rows (B, n)")
+    if be.num_elements(tensor) == 0:
+        return tensor
+    return tensor / _one_for_zero(be.tmax(be.tabs(tensor), axis=1, keepdims=True))
 
 
 def _one_for_zero(x: Tensor) -> Tensor:
@@ -104,21 +155,36 @@ def one_hot(data: Any, category_list: Sequence[Any]) -> Tensor:
     tensor (B, K) or (B, n·K)
         Each column of the data becomes K columns.
     """
-    values = be.to_numpy_array(data)
-    categories = np.asarray(category_list)
+    values, categories = np.asarray(be.to_numpy_array(data)), _categories(category_list)
+    if values.ndim not in (1, 2):
+        raise ShapeError(f"one_hot got data of shape {values.shape}, expected (B,) or (B, n)")
     if categories.dtype.kind in "biuf" and values.dtype.kind == "f":
         categories = categories.astype(values.dtype)  # 0.1 in the precision of the data
     if len(np.unique(categories)) != len(categories):
         raise ConfigError(f"one_hot got a category twice: {list(category_list)}")
-    matches = values.reshape(len(values), -1, 1) == categories
+    table = values.reshape(len(values), math.prod(values.shape[1:]))
+    matches = table[..., None] == categories
     unknown = ~matches.any(axis=-1)
     if unknown.any():
         row, column = np.argwhere(unknown)[0]
-        value = values.reshape(len(values), -1)[row, column]
         raise DataError(
-            f"one_hot got {value!r} in row {row}; the categories are {list(category_list)}"
+            f"one_hot got {table[row, column]!r} in row {row}; the categories are "
+            f"{list(category_list)}"
         )
-    return be.float_tensor(matches.reshape(len(values), -1))
+    return be.float_tensor(matches.reshape(len(table), table.shape[1] * len(categories)))
+
+
+def _categories(category_list: Any) -> np.ndarray:
+    """The categories in one row; a ConfigError unless they are some numbers, or some strings."""
+    try:
+        categories = np.asarray(category_list)
+    except ValueError as error:
+        raise ConfigError(f"one_hot got the categories {category_list!r}: {error}") from error
+    if categories.ndim != 1 or categories.size == 0 or categories.dtype.kind not in "biufSU":
+        raise ConfigError(
+            f"one_hot got the categories {category_list!r}, expected a list of numbers or strings"
+        )
+    return categories
 
 
 def _levels_to_caller() -> int:
@@ -171,6 +237,11 @@ class Transformation:
     def compute(self, tensor: Tensor) -> Tensor:
         """The transformed tensor."""
         return self.function(tensor, *self.args, **self.kwargs)
+
+    def compute_checked(self, tensor: Tensor) -> Tensor:
+        """The same for values that `check` has looked at, which takes no time again."""
+        function = getattr(self.function, "unchecked", self.function)
+        return function(tensor, *self.args, **self.kwargs)
 
     def check(self, tensor: Any, first_row: int = 0) -> None:
         """Look through a whole table once for values that the function cannot mean.

@@ -8,6 +8,7 @@ import copy
 import math
 from typing import Any
 
+from paysage.checks import check_whole, is_real
 from paysage.errors import ConfigError
 from paysage.registry import Registry, configuring
 
@@ -58,10 +59,10 @@ class Schedule:
 
     def set_value(self, value: float) -> None:
         """Let the next value be `value`; the course before and after it is rescaled to fit."""
-        shape = self.shape(self.time)
-        if shape == 0.0:
+        value, shape = _number(self, "value", value), self.shape(self.time)
+        if shape == 0.0 or math.isinf(value / shape):
             raise ConfigError(f"{self!r} has decayed to zero: no initial value leads to {value}")
-        self.initial = _number(self, "value", value) / shape
+        self.initial = value / shape
 
     def reset(self) -> None:
         """Start again at t = 0."""
@@ -285,13 +286,9 @@ def from_config(config: dict[str, Any]) -> Schedule:
 
 
 def _bound(owner: Schedule, name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if math.isnan(number):
+    if not is_real(value) or math.isnan(value):
         raise ConfigError(f"{type(owner).__name__} needs a number as {name}; got {value!r}")
-    return number
+    return float(value)
 
 
 def _number(owner: Schedule, name: str, value: Any) -> float:
@@ -302,9 +299,4 @@ def _number(owner: Schedule, name: str, value: Any) -> float:
 
 
 def _count(owner: Schedule, name: str, value: Any) -> int:
-    number = _bound(owner, name, value)
-    if math.isinf(number) or number != int(number) or number < 0:
-        raise ConfigError(
-            f"{type(owner).__name__} needs a whole number, zero or more, as {name}; got {value!r}"
-        )
-    return int(number)
+    return check_whole(f"{name} of {type(owner).__name__}", value)

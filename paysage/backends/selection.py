@@ -85,7 +85,7 @@ def _checked(settings: Mapping[str, Any], source: str) -> dict[str, str]:
     for key, value in settings.items():
         if key not in ALLOWED:
             raise BackendError(f"{source}: got the key {key!r}, expected {_listed(ALLOWED)}")
-        if value not in ALLOWED[key]:
+        if not isinstance(value, str) or value not in ALLOWED[key]:
             raise BackendError(f"{source}: got {key} = {value!r}, expected {_listed(ALLOWED[key])}")
     return dict(settings)
 

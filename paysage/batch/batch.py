@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from numbers import Real
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
 from paysage.batch.table import InMemoryTable, as_rows, positive_integer
+from paysage.checks import is_real
 from paysage.errors import ConfigError, DataError, ShapeError, StorageError
 from paysage.preprocess import Transformation
 
@@ -87,7 +87,7 @@ class Batch:
 
     def reset_generator(self, mode: str = "all") -> None:
         """Let `get` begin anew at the first row, in one mode or in 'all'."""
-        for name in self._modes if mode == "all" else (mode,):
+        for name in self._modes if isinstance(mode, str) and mode == "all" else (mode,):
             self._table(name).reset_generator()
 
     def get_transforms(self) -> dict[str, Transformation]:
@@ -122,7 +122,7 @@ class Batch:
         self.tables = {}
 
     def _table(self, mode: str) -> Any:
-        if mode not in self._modes:
+        if not isinstance(mode, Hashable) or mode not in self._modes:
             raise ConfigError(f"unknown mode {mode!r}, expected one of {', '.join(self._modes)}")
         if not self.tables:
             raise StorageError(f"the batch is closed: there are no '{mode}' data to read any more")
@@ -191,7 +191,7 @@ def in_memory_batch(
         One of the sides would have no rows, or training fewer than a minibatch.
     """
     fraction: Any = train_fraction
-    if not isinstance(fraction, Real) or not 0 < train_fraction < 1:
+    if not is_real(fraction) or not 0 < train_fraction < 1:
         raise ConfigError(
             f"train_fraction is {train_fraction!r}, expected a number between 0 and 1"
         )
@@ -221,4 +221,6 @@ def split_tensor(tensor: Tensor, batch_size: int) -> list[Tensor]:
     The blocks are views.
     """
     size = positive_integer(batch_size, "batch_size")
+    if be.ndim(tensor) == 0:
+        raise ShapeError("split_tensor got a single number, expected rows")
     return [tensor[start : start + size] for start in range(0, int(be.shape(tensor)[0]), size)]

@@ -7,7 +7,6 @@ import os
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from paysage.backends.contract import Tensor
 from paysage.batch.ahead import ReadAhead
 from paysage.batch.layout import Layout, find_layout, opened
 from paysage.batch.table import Table, checked_batch_size
+from paysage.checks import check_whole
 from paysage.errors import ConfigError, DataError, StorageError
 from paysage.preprocess import Transformation
 
@@ -221,9 +221,7 @@ def _as_path(filename: Any) -> Any:
 
 
 def _checked_depth(read_ahead: Any) -> int:
-    if not isinstance(read_ahead, Integral) or read_ahead < 0:
-        raise ConfigError(f"read_ahead is {read_ahead!r}, expected a whole number, 0 or more")
-    return int(read_ahead)
+    return check_whole("read_ahead", read_ahead)
 
 
 def _checked_range(rows: Any, nrows: int) -> tuple[int, int]:

@@ -4,13 +4,13 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from paysage.batch.shuffled import Tables, plain_target
+from paysage.checks import is_real, is_whole
 from paysage.errors import ConfigError, PaysageError, StorageError, in_brief
 from paysage.files import written_whole
 from paysage.storage import hdf5_lock
@@ -163,11 +163,11 @@ def _check_settings(paths: Any, allowed_mem: Any, complevel: Any, seed: Any) -> 
     for path in paths:
         if not isinstance(path, str | os.PathLike):
             raise StorageError(f"got {path!r}, expected the path of a file")
-    if not isinstance(allowed_mem, Real) or not 0 < float(allowed_mem) < math.inf:
+    if not is_real(allowed_mem) or not 0 < float(allowed_mem) < math.inf:
         raise ConfigError(f"allowed_mem is {allowed_mem!r} GiB, expected a positive number")
-    if not isinstance(complevel, Integral) or complevel not in range(10):
+    if not is_whole(complevel) or complevel > 9:
         raise ConfigError(f"complevel is {complevel!r}, expected a whole number from 0 to 9")
-    if not isinstance(seed, Integral) or seed < 0:
+    if not is_whole(seed):
         raise ConfigError(f"seed is {seed!r}, expected a whole number that is not negative")
 
 

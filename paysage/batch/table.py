@@ -96,7 +96,7 @@ class Table:
             yield self._transformed(chunk[start : start + self.batch_size])
 
     def _transformed(self, rows: Tensor) -> Tensor:
-        result = be.float_tensor(self._transform.compute(rows))
+        result = be.float_tensor(self._transform.compute_checked(rows))
         expected = (int(be.shape(rows)[0]), self.ncols)
         if tuple(be.shape(result)) != expected:
             raise ShapeError(
@@ -189,7 +189,7 @@ def _width_after(transform: Transformation, row: Tensor) -> int:
     """Columns that the transform makes of a row; one row tells, and a transform may be costly."""
     try:
         with np.errstate(all="ignore"):  # what becomes infinite is told below
-            result = be.float_tensor(transform.compute(row))
+            result = be.float_tensor(transform.compute_checked(row))
     except PaysageError:
         raise
     except Exception as error:
@@ -210,9 +210,7 @@ def as_rows(data: Any) -> Tensor:
 
     What the GPU has no room for is an array.
     """
-    # values too large for a Float become infinite, which is told with their place
-    with np.errstate(over="ignore"):
-        tensor = be.resident_tensor(data)
+    tensor = be.resident_tensor(data)
     shape = tuple(be.shape(tensor))
     if len(shape) != 2:
         raise ShapeError(f"data of shape {shape}, expected (rows, columns)")

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paysage.errors import DataError, StorageError
-from paysage.files import written_whole
+from paysage.files import checked_path, written_whole
 
 TIMEOUT_SECONDS = 30
 # no archive of MNIST is larger than 10 MB
@@ -87,7 +87,8 @@ def mnist_from_folder(folder: str | Path, out: str | Path) -> Path:
     StorageError, DataError
         A file is missing or is not what MNIST holds.
     """
-    return _write(out, lambda part: _local(Path(folder), part))
+    folder = checked_path(folder)
+    return _write(out, lambda part: _local(folder, part))
 
 
 def is_mnist(path: str | Path) -> bool:

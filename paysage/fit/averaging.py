@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from numbers import Real
 from typing import Any
 
 from paysage import backends as be
-from paysage.checks import check_whole
+from paysage.checks import check_whole, is_real
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine
 from paysage.threads import side_by_side
@@ -82,7 +81,7 @@ def first_averaged(average_last: Any, num_epochs: int) -> int:
     ConfigError
         For anything else than a number from 0 to 1.
     """
-    if not isinstance(average_last, Real) or not 0 <= float(average_last) <= 1:
+    if not is_real(average_last) or not 0 <= float(average_last) <= 1:
         raise ConfigError(
             f"average_last is the part of the epochs to average over, from 0 to 1, got "
             f"{average_last!r}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from paysage import backends as be
 from paysage import schedules
-from paysage.checks import check_whole
+from paysage.checks import check_flag, check_whole, is_one_of
 from paysage.errors import BackendError, ConfigError, DataError, DivergenceError, ShapeError
 from paysage.fit.mean_field import MeanField
 from paysage.fit.memory import generators, set_generators
@@ -59,6 +59,12 @@ def check_course(
     return each_epoch
 
 
+def check_flags(**flags: Any) -> None:
+    """Raise a ConfigError unless all of them are true or false."""
+    for name, value in flags.items():
+        check_flag(name, value)
+
+
 def check_sampler(sampler: Any, model: BoltzmannMachine, method: Any) -> int:
     """The number of chains of a sampler; a ConfigError unless it is one to train the model by."""
     if not isinstance(sampler, Chains):
@@ -71,6 +77,12 @@ def check_sampler(sampler: Any, model: BoltzmannMachine, method: Any) -> int:
     if method is contrastive_divergence or isinstance(getattr(method, "__self__", None), TAP):
         raise ConfigError(
             f"a sampler goes on from where it was, as fit.pcd has it; {method!r} does not use it"
+        )
+    clamped = getattr(sampler, "clamped", ())
+    if model.clamped_sampling if clamped is None else clamped:
+        raise ConfigError(
+            f"{sampler!r} has layers that never move, and so does not sample the model: leave "
+            "clamped out, and model.set_clamped_sampling"
         )
     state = sampler.get_state()
     model.check_state(state)
@@ -133,14 +145,14 @@ def check_lr_period(lr_period: str | None, optimizer: Optimizer) -> bool:
                 stacklevel=4,
             )
         return False
-    if lr_period not in ("training", "epoch"):
+    if not is_one_of(lr_period, ("training", "epoch")):
         raise ConfigError(f"lr_period must be 'training' or 'epoch', got {lr_period!r}")
     return lr_period == "epoch"
 
 
 def check_precision(precision: Any) -> None:
     """Raise a named error unless products can be made in this precision here."""
-    if precision not in PRECISIONS:
+    if not is_one_of(precision, PRECISIONS):
         raise ConfigError(f"precision must be 'float32' or 'bf16', got {precision!r}")
     if precision == "bf16" and not be.has_bfloat16():
         backend = be.get_backend()

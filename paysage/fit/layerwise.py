@@ -15,7 +15,7 @@ from paysage.errors import ConfigError
 from paysage.files import check_writable, written_by_one
 from paysage.fit.callbacks import Callback
 from paysage.fit.checkpoint import read_checkpoint
-from paysage.fit.checks import check_course, check_data, check_model_and_batch
+from paysage.fit.checks import check_course, check_data, check_flags, check_model_and_batch
 from paysage.fit.methods import pcd
 from paysage.fit.processes import Processes
 from paysage.fit.sgd import StochasticGradientDescent
@@ -101,6 +101,7 @@ class LayerwisePretrain:
             optimizer, method, num_epochs, mcsteps, beta_std, lr_period, precision
         )
         initializer(init_method)
+        check_flags(verbose=verbose, capture=capture, resume=resume)
         check_data(self.model, self.batch)
         called = _each_time(callbacks)
         first = processes is None or processes.first
@@ -265,7 +266,7 @@ def _through(
     """The transform followed by a pass up through the machines."""
 
     def output(rows: Tensor) -> Tensor:
-        units = be.float_tensor(transform.compute(rows))
+        units = be.float_tensor(transform.compute_checked(rows))
         for machine in stack:
             # not State.from_visible: the data were checked, once, before the training
             units = machine.sweeps.pass_up(machine.sweeps.empty_state(units))[1]

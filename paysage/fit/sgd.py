@@ -16,6 +16,7 @@ from paysage.fit.checkpoint import Checkpoint
 from paysage.fit.checks import (
     check_course,
     check_data,
+    check_flags,
     check_model_and_batch,
     check_positive_phase,
     check_sampler,
@@ -177,6 +178,7 @@ class StochasticGradientDescent:
         chains = self._num_chains(negative_phase_batch_size, sampler, method)
         processes = check_sharing(self.batch, chains, sampler, processes)
         check_whole("burn_in", burn_in)
+        check_flags(verbose=verbose, capture=capture, resume=resume)
         check_positive_phase(positive_phase)
         first = first_averaged(average_last, num_epochs)
         self.monitor.check_saving(self.model)

@@ -33,19 +33,19 @@ class BernoulliLayer(Layer):
         return BernoulliParams(be.zeros((self.num_units,)))
 
     def energy(self, units: Tensor) -> Tensor:
-        return -be.dot(units, self.params.loc)
+        return -be.dot(self._rows(units), self.params.loc)
 
     def mean(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
         return be.bernoulli_mean(field, self.params.loc, beta, out=out)
 
     def mode(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
-        return be.cast_float(field + self.params.loc > 0)
+        return be.cast_float(self._rows(field) + self.params.loc > 0)
 
     def sample(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
         return be.bernoulli_sample(field, self.params.loc, beta, out=out)
 
     def log_partition(self, field: Tensor, beta: Any = None) -> Tensor:
-        total = field + self.params.loc
+        total = self._rows(field) + self.params.loc
         return be.tsum(be.softplus(total if beta is None else beta * total), axis=1)
 
     def energy_gradient(self, units: Tensor, field: Tensor | None) -> BernoulliParams:

@@ -29,16 +29,16 @@ class GaussianLayer(Layer):
         return GaussianParams(be.zeros((self.num_units,)), be.zeros((self.num_units,)))
 
     def energy(self, units: Tensor) -> Tensor:
-        return 0.5 * be.tsum(self.rescaled(be.square(units - self.params.loc)), axis=1)
+        return 0.5 * be.tsum(self.rescaled(be.square(self._rows(units) - self.params.loc)), axis=1)
 
     def rescaled(self, units: Tensor) -> Tensor:
         return units * be.exp(-self.params.log_var)
 
     def mean(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
-        return field + self.params.loc
+        return self._rows(field) + self.params.loc
 
     def mode(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
-        return field + self.params.loc
+        return self._rows(field) + self.params.loc
 
     def sample(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
         return be.gaussian_sample(field, self.params.loc, self.params.log_var, beta, out=out)
@@ -46,7 +46,7 @@ class GaussianLayer(Layer):
     def log_partition(self, field: Tensor, beta: Any = None) -> Tensor:
         # completing the square: ∫ exp(-β ((x - loc)²/2 - x f) / var) dx per unit
         beta = 1.0 if beta is None else beta
-        exponent = self.rescaled(field * (self.params.loc + 0.5 * field))
+        exponent = self.rescaled(self._rows(field) * (self.params.loc + 0.5 * field))
         volume = 0.5 * (self.params.log_var + math.log(2 * math.pi)) - 0.5 * be.log(
             beta * be.ones((1, 1))
         )

@@ -6,7 +6,7 @@ import itertools
 from typing import Any, ClassVar
 
 from paysage import backends as be
-from paysage.checks import is_whole
+from paysage.checks import check_flag, check_whole, is_whole
 from paysage.errors import BackendError, ConfigError, DataError, ShapeError
 from paysage.layers.parametric import Parametric
 from paysage.registry import Registry, configuring
@@ -14,6 +14,9 @@ from paysage.registry import Registry, configuring
 Tensor = Any
 
 LAYER_TYPES = Registry("layer type")
+
+#: states of a layer beyond this number are not listed
+MOST_STATES = 2**20
 
 
 class Layer(Parametric):
@@ -76,7 +79,7 @@ class Layer(Parametric):
         if not is_whole(num_units, 1):
             raise ConfigError(f"{type(self).__name__} needs at least one unit, got {num_units!r}")
         self.num_units = int(num_units)
-        self.center = bool(center)
+        self.center = check_flag("center", center)
         self.params = self.init_params()
         self.offset = self._isolated_mean()
 
@@ -129,13 +132,14 @@ class Layer(Parametric):
 
     def all_states(self) -> Tensor:
         """Every state of the layer, (num_states, n), the last unit changing fastest."""
-        if self.values is None:
-            raise ConfigError(f"the states of {self!r} cannot be listed")
+        number = self.num_states()
+        if self.values is None or number is None or number > MOST_STATES:
+            raise ConfigError(f"the states of {self!r} cannot be listed: there are too many")
         return be.float_tensor(list(itertools.product(self.values, repeat=self.num_units)))
 
     def zero_field(self, num_rows: int) -> Tensor:
         """The field of a layer without neighbours, (B, n)."""
-        return be.zeros((num_rows, self.num_units))
+        return be.zeros((check_whole("num_rows", num_rows), self.num_units))
 
     def random(self, num_rows: int) -> Tensor:
         """Draw units of the isolated layer, (B, n)."""
@@ -198,6 +202,13 @@ class Layer(Parametric):
                     "some that are"
                 )
 
+    def _rows(self, tensor: Tensor) -> Tensor:
+        """The units, or the field; a ShapeError unless they are (B, n), which no sum would tell."""
+        shape = tuple(be.shape(tensor))
+        if len(shape) != 2 or shape[1] != self.num_units:
+            raise ShapeError(f"{self!r} got units of shape {shape}, needs (rows, {self.num_units})")
+        return tensor
+
     def check_units(self, units: Tensor) -> None:
         """Raise a named error unless units of the shape (B, n) meet a layer of the same backend.
 
@@ -208,9 +219,7 @@ class Layer(Parametric):
         ShapeError
         """
         self.check_backend(units)
-        shape = tuple(be.shape(units))
-        if len(shape) != 2 or shape[1] != self.num_units:
-            raise ShapeError(f"{self!r} got units of shape {shape}, needs (rows, {self.num_units})")
+        self._rows(units)
 
     def check_values(self, units: Tensor) -> None:
         """Raise a DataError if there are no units, or some that the layer cannot have."""

@@ -43,13 +43,13 @@ class OneHotLayer(Layer):
         return be.identity(self.num_units)
 
     def energy(self, units: Tensor) -> Tensor:
-        return -be.dot(units, self.params.loc)
+        return -be.dot(self._rows(units), self.params.loc)
 
     def mean(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
         return be.onehot_mean(field, self.params.loc, beta, out=out)
 
     def mode(self, field: Tensor, beta: Any = None, out: Tensor | None = None) -> Tensor:
-        total = field + self.params.loc
+        total = self._rows(field) + self.params.loc
         units = be.scatter_(be.zeros_like(total), be.argmax(total, axis=1), 1.0)
         return units + 0.0 * be.tmax(total, axis=1, keepdims=True)  # NaN stays NaN
 
@@ -58,7 +58,7 @@ class OneHotLayer(Layer):
 
     def log_partition(self, field: Tensor, beta: Any = None) -> Tensor:
         beta = 1.0 if beta is None else beta
-        total = field + self.params.loc
+        total = self._rows(field) + self.params.loc
         top = be.tmax(total, axis=1, keepdims=True)  # the greatest term is one: no overflow
         return be.flatten(beta * top) + be.log(be.tsum(be.exp(beta * (total - top)), axis=1))
 

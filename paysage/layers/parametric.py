@@ -8,7 +8,8 @@ from typing import Any
 from paysage import backends as be
 from paysage import constraints, penalties
 from paysage.capturable import Capturable
-from paysage.errors import ConfigError, ShapeError
+from paysage.checks import check_list
+from paysage.errors import ConfigError, PaysageError, ShapeError
 
 
 class Parametric(Capturable):
@@ -35,11 +36,8 @@ class Parametric(Capturable):
 
     def _known(self, names: Iterable[str]) -> list[str]:
         """The names as a list; a ConfigError if one of them is not a parameter."""
-        if not isinstance(names, Iterable):
-            raise ConfigError(
-                f"{self!r} got {names!r}, expected names among {', '.join(self.params._fields)}"
-            )
-        names = [names] if isinstance(names, str) else list(names)
+        known = f"{self!r} expected names among {', '.join(self.params._fields)}"
+        names = [names] if isinstance(names, str) else check_list(known, names)
         for name in names:
             if name not in self.params._fields:
                 raise ConfigError(
@@ -118,14 +116,16 @@ class Parametric(Capturable):
 
     def set_params(self, values: Any) -> None:
         """Write values (tensors or arrays, in the order of the names) into the parameters."""
-        for name, param, value in zip(self.params._fields, self.params, values, strict=True):
-            value = be.float_tensor(value)
-            if tuple(be.shape(value)) != tuple(be.shape(param)):
-                raise ShapeError(
-                    f"parameter {name!r} of {self!r} has shape {tuple(be.shape(param))}, "
-                    f"got {tuple(be.shape(value))}"
-                )
-            param[:] = value
+        tensors = [
+            be.float_tensor(value)
+            for value in check_list("set_params takes a list of tensors", values)
+        ]
+        shapes = [tuple(be.shape(tensor)) for tensor in tensors]
+        if shapes != [tuple(be.shape(param)) for param in self.params]:
+            own = {n: tuple(be.shape(p)) for n, p in self.params._asdict().items()}
+            raise ShapeError(f"parameters of {self!r} have shapes {own}, got {shapes}")
+        for param, tensor in zip(self.params, tensors, strict=True):
+            param[:] = tensor
 
     def _options_config(self) -> dict:
         return {
@@ -145,7 +145,9 @@ class Parametric(Capturable):
 def _try_constraint(function: Callable, param: Any, where: str) -> None:
     try:
         result = function(param)
-    except TypeError as error:
+    except PaysageError:
+        raise
+    except Exception as error:
         raise ConfigError(
             f"{where}: {error}; arguments are bound by functools.partial(function, name=value)"
         ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from paysage import backends as be
-from paysage.checks import is_whole
+from paysage.checks import check_list, check_number, is_whole
 from paysage.errors import ConfigError
 from paysage.layers.parametric import Parametric
 from paysage.registry import configuring
@@ -35,10 +35,11 @@ class Weights(Parametric):
 
     def __init__(self, shape: tuple[int, int], scale: float = 0.01) -> None:
         super().__init__()
-        pair = hasattr(shape, "__len__") and len(shape) == 2
-        if not pair or not all(is_whole(n, 1) for n in shape):
+        sizes = check_list("the shape of Weights is (V, H)", shape)
+        if len(sizes) != 2 or not all(is_whole(n, 1) for n in sizes):
             raise ConfigError(f"Weights need a shape (V, H) of positive integers, got {shape!r}")
-        self.shape = (int(shape[0]), int(shape[1]))
+        self.shape = (int(sizes[0]), int(sizes[1]))
+        scale = check_number("scale", scale)
         matrix = scale * be.randn(self.shape) if scale else be.zeros(self.shape)
         self.params = WeightsParams(matrix)
 

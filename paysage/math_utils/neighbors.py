@@ -10,9 +10,15 @@ of binary data (and of other whole numbers whose squares sum up to less than 2²
 import math
 from typing import Any
 
+import numpy as np
+
 from paysage import backends as be
 from paysage.backends.contract import Tensor
+from paysage.checks import check_flag, is_whole
 from paysage.errors import DataError, ShapeError
+
+#: sizes of numbers whose squares, and the sums of these, are within the range of floats
+SAFE = (1e-12, 1e12)
 
 
 def pdist(x: Tensor, y: Tensor) -> Tensor:
@@ -28,10 +34,18 @@ def pdist(x: Tensor, y: Tensor) -> Tensor:
     Returns
     -------
     tensor (m, n)
+
+    Raises
+    ------
+    ShapeError
+        If the rows of one table are longer than those of the other.
+    DataError
+        If a number is NaN or infinite.
     """
-    distances = _squared_distances(be.float_tensor(x), be.float_tensor(y))
+    x, y, unit = _in_one_unit(x, y)
+    distances = _squared_distances(x, y)
     distances **= 0.5
-    return distances
+    return _times(distances, unit)
 
 
 def find_k_nearest_neighbors(
@@ -64,13 +78,14 @@ def find_k_nearest_neighbors(
     DataError
         When y has fewer than k rows that may be neighbours.
     """
-    x, y = be.float_tensor(x), be.float_tensor(y)
+    x, y, unit = _in_one_unit(x, y)
+    _check_neighbors((len(x), len(y)), k, check_flag("exclude_self", exclude_self))
     squares = _squared_distances(x, y)
-    _check_neighbors(be.shape(squares), k, exclude_self)
     if exclude_self:
         be.fill_diagonal_(squares, math.inf)
     indices, _ = take_nearest_(squares, k)
-    return exact_neighbors(x, y, indices)
+    found, distances = exact_neighbors(x, y, indices)
+    return found, _times(distances, unit)
 
 
 def take_nearest_(squares: Tensor, k: int) -> tuple[list[Tensor], Tensor]:
@@ -114,12 +129,33 @@ def _in_order(indices: Tensor, distances: Tensor) -> tuple[Tensor, Tensor]:
     return indices[rows, order], distances[rows, order]
 
 
-def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
+def _in_one_unit(x: Any, y: Any) -> tuple[Tensor, Tensor, float]:
+    """Both tables divided by a power of two, by which no square overflows or vanishes; and that."""
+    x, y = be.float_tensor(x), be.float_tensor(y)
     if be.ndim(x) != 2 or be.ndim(y) != 2 or be.shape(x)[1] != be.shape(y)[1]:
         raise ShapeError(
             f"distances are between rows of one length; got tables of shapes {be.shape(x)} and "
             f"{be.shape(y)}"
         )
+    tops = [be.item(be.tmax(be.tabs(table))) for table in (x, y) if be.num_elements(table)]
+    if not all(map(math.isfinite, tops)):
+        raise DataError("distances are between finite numbers; got some that are NaN or infinite")
+    top = max(tops, default=0.0)
+    if top == 0 or SAFE[0] < top < SAFE[1]:
+        return x, y, 1.0
+    unit = 2.0 ** (math.frexp(top)[1] - 1)
+    return x / unit, y / unit, unit
+
+
+def _times(distances: Tensor, unit: float) -> Tensor:
+    """Back from another unit, in place; infinite where that is beyond the range of floats."""
+    if unit != 1.0:
+        with np.errstate(over="ignore"):
+            distances *= unit
+    return distances
+
+
+def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
     origin = _origin(x, y)
     a, b = x - origin, y - origin
     squares = be.dot(a, be.transpose(b))
@@ -145,9 +181,12 @@ def squared_distances_within(x: Tensor) -> Tensor:
 
 def _origin(*tables: Tensor) -> Tensor:
     """A point near the mean of all rows, (d,), of few bits; see above."""
-    share = 1 / len(tables)
-    middle = sum(share * be.mean(table, axis=0) for table in tables)
-    variance = sum(share * _mean_square(table - middle) for table in tables)
+    full = [table for table in tables if be.num_elements(table)]
+    if not full:
+        return 0.0
+    share = 1 / len(full)
+    middle = sum(share * be.mean(table, axis=0) for table in full)
+    variance = sum(share * _mean_square(table - middle) for table in full)
     if not 0 < variance < math.inf:  # one point, or numbers that no distance can be told of
         return middle
     step = 2.0 ** math.floor(0.5 * math.log2(variance))
@@ -164,8 +203,8 @@ def _check_neighbors(shape: tuple[Any, ...], k: int, exclude_self: bool) -> None
         raise ShapeError(
             f"exclude_self is for one table with itself; got {rows} and {candidates} rows"
         )
-    if not 1 <= k <= candidates - exclude_self:
+    if not is_whole(k, 1) or k > candidates - exclude_self:
         raise DataError(
-            f"{k} neighbours were asked for, among {candidates - exclude_self} rows; expected "
+            f"{k!r} neighbours were asked for, among {candidates - exclude_self} rows; expected "
             "from 1 to that many"
         )

@@ -6,6 +6,7 @@ import numpy as np
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
+from paysage.errors import ShapeError
 from paysage.math_utils.online_moments import MeanArrayCalculator
 
 
@@ -20,6 +21,14 @@ class MeanCovarianceArrayCalculator(MeanArrayCalculator):
         """Forget everything."""
         super().reset()
         self._product: Any = None
+
+    def _values(self, batch: Any) -> np.ndarray:
+        values = super()._values(batch)
+        if values.ndim != 2:
+            raise ShapeError(
+                f"{type(self).__name__} got a batch of shape {values.shape}, expected (B, n)"
+            )
+        return values
 
     def _merge(self, num: int, mean: Any, values: np.ndarray) -> None:
         deviations = values - mean

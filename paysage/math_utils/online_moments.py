@@ -15,7 +15,9 @@ import numpy as np
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
+from paysage.backends.conversion import plain_array
 from paysage.errors import ConfigError, DataError, ShapeError
+from paysage.registry import configuring
 
 
 class MeanCalculator:
@@ -39,11 +41,13 @@ class MeanCalculator:
         """Take in a batch; one without elements changes nothing."""
         values = self._values(batch)
         if len(values):
-            self._merge(len(values), values.mean(axis=0), values)
+            # what comes out NaN or infinite is for whoever asks for it to see
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._merge(len(values), values.mean(axis=0), values)
 
     def _values(self, batch: Any) -> np.ndarray:
         """The batch in double precision, one sample a row: here, all of its elements."""
-        return np.asarray(be.to_numpy_array(batch), dtype=np.float64).reshape(-1)
+        return np.asarray(plain_array(batch), dtype=np.float64).reshape(-1)
 
     def _merge(self, num: int, mean: Any, values: np.ndarray) -> None:
         total = self.num + num
@@ -75,7 +79,8 @@ class MeanCalculator:
     def from_config(cls, config: dict[str, Any]) -> "MeanCalculator":
         """The calculator whose state `get_config` gave."""
         calculator = cls()
-        calculator.set_config(config)
+        with configuring("calculator"):
+            calculator.set_config(config)
         return calculator
 
 
@@ -120,7 +125,7 @@ class _Rows(MeanCalculator):
     """Moments of each column separately, over the rows of tables (B, n)."""
 
     def _values(self, batch: Any) -> np.ndarray:
-        values = np.asarray(be.to_numpy_array(batch), dtype=np.float64)
+        values = np.asarray(plain_array(batch), dtype=np.float64)
         expected = None if self._mean is None else self._mean.shape
         if values.ndim == 0 or (expected is not None and values.shape[1:] != expected):
             raise ShapeError(

@@ -11,7 +11,8 @@ from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ShapeError
 from paysage.math_utils.pairs import SamplePairs
-from paysage.models import State
+from paysage.models import BoltzmannMachine, State
+from paysage.models.graph import check_machine
 from paysage.samplers import SequentialMC
 from paysage.threads import side_by_side
 
@@ -32,8 +33,8 @@ class ModelAssessment:
 
     Raises
     ------
-    ShapeError
-        `visible` is not a matrix.
+    ShapeError, DataError
+        The visible layer cannot have such units.
     ConfigError
         `fantasy_steps` is negative or `num_fantasy` is not positive.
     """
@@ -46,7 +47,11 @@ class ModelAssessment:
         num_fantasy: int | None = None,
     ) -> None:
         visible = be.float_tensor(visible)
-        if len(be.shape(visible)) != 2:
+        if isinstance(model, BoltzmannMachine):  # metrics of the data alone look at no model
+            check_machine(model)
+            model.layers[0].check_units(visible)
+            model.layers[0].check_values(visible)
+        elif be.ndim(visible) != 2:
             raise ShapeError(
                 f"ModelAssessment got visible units of shape {tuple(be.shape(visible))}, "
                 "expected (rows, visible units)"
@@ -116,6 +121,7 @@ class ModelAssessment:
     @cached_property
     def reconstructions(self) -> Any:
         """The data after one sweep up and down, (B, V)."""
+        check_machine(self.model)
         return self.model.compute_reconstructions(self.data).get_visible()
 
     @cached_property

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
-from paysage.checks import check_whole
+from paysage.checks import check_flag, check_whole
 from paysage.errors import DataError
 from paysage.math_utils.neighbors import take_nearest_
 from paysage.math_utils.pairs import SamplePairs
@@ -85,7 +85,7 @@ class KLDivergence(Metric):
     def __init__(self, k: int = 5, divide_dimension: bool = True) -> None:
         super().__init__()
         self.k = check_whole(f"k of {self.name}", k, 1)
-        self.divide_dimension = bool(divide_dimension)
+        self.divide_dimension = check_flag("divide_dimension", divide_dimension)
 
     def measure(self, assessment: ModelAssessment) -> float:
         """The divergence estimated from one minibatch and its fantasy particles."""

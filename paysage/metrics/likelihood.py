@@ -126,7 +126,7 @@ class AISLogLikelihood(_OverRows):
         self.every = check_whole("every", every, 1)
         self.num_chains = check_whole("num_chains", num_chains, 2)
         checked(betas)  # refuses what it cannot take
-        self.betas = betas if np.ndim(betas) == 0 else [float(beta) for beta in betas]
+        self.betas = int(betas) if np.ndim(betas) == 0 else [float(beta) for beta in betas]
         self.reports: list[AISReport] = []
         super().__init__()
 

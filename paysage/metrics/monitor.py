@@ -11,7 +11,7 @@ from typing import Any
 
 from paysage import backends as be
 from paysage import plotting
-from paysage.checks import check_whole
+from paysage.checks import check_whole, is_one_of
 from paysage.errors import ConfigError, DataError, DivergenceError, PaysageError
 from paysage.files import check_writable
 from paysage.metrics.assessment import ModelAssessment
@@ -21,6 +21,7 @@ from paysage.metrics.energy import EnergyCoefficient, HeatCapacity
 from paysage.metrics.reconstruction import ReconstructionError
 from paysage.metrics.savers import SaveBest, SaveEvery, epoch_filename
 from paysage.metrics.weights import WeightSparsity, WeightSquare
+from paysage.models.initialize import check_batch
 
 #: what was measured, by name
 Metrics = OrderedDict[str, float | None]
@@ -117,6 +118,8 @@ class ProgressMonitor:
         DataError
             There are no validation data.
         """
+        check_batch(batch)
+        check_whole("fantasy_steps", fantasy_steps)
         names = self.metric_names()
         if not names:
             return OrderedDict()
@@ -219,7 +222,7 @@ class ProgressMonitor:
         """
         kind = "__name__" if isinstance(metric, type) else "name"
         name = metric if isinstance(metric, str) else getattr(metric, kind, metric)
-        if name not in self.metric_names():
+        if not is_one_of(name, self.metric_names()):
             raise ConfigError(f"{who} got metric {name!r}, expected one of {self.metric_names()}")
         return name
 
@@ -314,9 +317,12 @@ def _groups(minibatches: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _listed(metrics: Any) -> list[Any]:
-    if not isinstance(metrics, Iterable):
-        raise ConfigError(f"generator_metrics is {metrics!r}, expected a list of metrics")
-    return list(metrics)
+    try:
+        return list(metrics)
+    except TypeError as error:
+        raise ConfigError(
+            f"generator_metrics is {metrics!r}, expected a list of metrics"
+        ) from error
 
 
 def _check_metric(metric: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from paysage.checks import check_whole
+from paysage.checks import check_whole, is_one_of
 from paysage.errors import ConfigError
 
 
@@ -26,7 +26,7 @@ class SaveBest:
     """
 
     def __init__(self, filename: str, metric: str, extremum: str) -> None:
-        if extremum not in ("min", "max"):
+        if not is_one_of(extremum, ("min", "max")):
             raise ConfigError(f"save_best got extremum {extremum!r}, expected 'min' or 'max'")
         self.filename, self.metric = filename, metric
         self._sign = 1.0 if extremum == "min" else -1.0

@@ -51,9 +51,9 @@ class TAPFreeEnergy(Metric):
         check_order(order)
         Minimizer(tolerance=tolerance, max_iters=max_iters)  # refuses what it cannot take
         self.num_samples = check_whole("num_samples", num_samples, 1)
-        self.order = order
-        self.tolerance = tolerance
-        self.max_iters = max_iters
+        self.order = int(order)
+        self.tolerance = float(tolerance)
+        self.max_iters = int(max_iters)
 
     def reset(self) -> None:
         """Forget every minibatch, and the free energy."""

@@ -11,15 +11,16 @@ import numpy as np
 
 from paysage import backends as be
 from paysage import storage
-from paysage.checks import check_number, check_whole, is_whole
-from paysage.errors import ConfigError, PaysageError, ShapeError, StorageError
+from paysage.checks import check_list, check_number, check_whole, is_whole
+from paysage.errors import ConfigError, DataError, PaysageError, ShapeError, StorageError
 from paysage.layers import Layer, layer_from_config
 from paysage.models import centering
 from paysage.models.blocks import Blocks
+from paysage.models.finite import check_finite
 from paysage.models.gradient import GradientBuilder, ModelGradient
 from paysage.models.graph import Connection, chain, check_graph, check_machine
 from paysage.models.initialize import check_batch, initializer
-from paysage.models.state import State
+from paysage.models.state import State, check_is_state
 from paysage.models.sweep import Sweeps, update_hook
 from paysage.models.tap import GibbsFreeEnergy, StateTAP, check_means, gibbs_free_energy
 from paysage.models.tap_descent import Minimizer, TAPReport, warn_unconverged
@@ -51,18 +52,17 @@ class BoltzmannMachine:
     def __init__(
         self, layer_list: Sequence[Layer], conn_list: Sequence[Connection] | None = None
     ) -> None:
-        if isinstance(layer_list, Layer) or not isinstance(layer_list, Iterable):
-            raise ConfigError(
-                "layer_list is a list of layers: BoltzmannMachine([first, second]), got "
-                f"{layer_list!r}"
-            )
-        self.layers = list(layer_list)
+        self.layers = check_list(
+            "layer_list is a list of layers: BoltzmannMachine([first, second])", layer_list
+        )
         for layer in self.layers:
             if not isinstance(layer, Layer):
                 raise ConfigError(f"layer_list takes layers, got {type(layer).__name__}")
-        if isinstance(conn_list, Connection):
-            raise ConfigError("conn_list is a list of connections: conn_list=[connection]")
-        self.connections = chain(self.layers) if conn_list is None else list(conn_list)
+        self.connections = (
+            chain(self.layers)
+            if conn_list is None
+            else check_list("conn_list is a list of connections: conn_list=[connection]", conn_list)
+        )
         check_graph(self.layers, self.connections)
         self.sweeps = Sweeps(self.layers, self.connections)
         self.blocks = Blocks(self.layers, self.connections)
@@ -126,9 +126,7 @@ class BoltzmannMachine:
         """
         if clamped is None:
             return self.clamped_sampling
-        if not isinstance(clamped, Iterable):
-            raise ConfigError(f"clamped takes a list of layers, such as [0], got {clamped!r}")
-        clamped = list(clamped)
+        clamped = check_list("clamped takes a list of layers, such as [0]", clamped)
         for i in clamped:
             if not is_whole(i) or i >= self.num_layers:
                 raise ConfigError(f"cannot clamp layer {i!r} of a machine of {self.num_layers}")
@@ -136,15 +134,38 @@ class BoltzmannMachine:
 
     def check_state(self, state: State) -> None:
         """Raise a named error unless it is a state, of the layers and widths of this machine."""
-        if not isinstance(state, State):
-            raise ConfigError(
-                "expected a state, such as State.from_visible(visible, model) or State(tensors), "
-                f"got {type(state).__name__}"
-            )
+        check_is_state(state)
         if len(state) != self.num_layers:
             raise ShapeError(f"a state of {len(state)} layers does not fit {self!r}")
         for layer, units in zip(self.layers, state, strict=True):
             layer.check_units(units)
+
+    def check_start(self, state: State) -> None:
+        """Raise a named error unless units can be drawn, layer by layer, beginning at a state.
+
+        NaN would go unnoticed in the draws of units that are on or off. Means of units will do as a
+        start, as ``State.from_visible`` has them. What is captured looks at shapes alone.
+
+        Raises
+        ------
+        ConfigError, ShapeError
+            If it is no state, or of other layers.
+        DivergenceError
+            If a parameter is NaN or infinite.
+        DataError
+            If a layer has units that are NaN, infinite or out of its range.
+        """
+        self.check_state(state)
+        if be.is_capturing():
+            return
+        check_finite(self)
+        for i, (layer, units) in enumerate(zip(self.layers, state, strict=True)):
+            low, high = layer.support or (-float("inf"), float("inf"))
+            if not be.is_finite_all(units) or not be.tall((units >= low) & (units <= high)):
+                raise DataError(
+                    f"sweeps cannot begin where layer {i}, {layer!r}, has units that are NaN, "
+                    f"infinite or not from {low:g} to {high:g}"
+                )
 
     def update_state_(
         self,
@@ -171,7 +192,7 @@ class BoltzmannMachine:
         self, n: int, state: State, method: str, beta: Any, callbacks: Any, clamped: Any
     ) -> State:
         n = check_whole("n", n)
-        self.check_state(state)
+        self.check_start(state)
         beta = _checked_beta(beta, state.batch_size())
         return self.update_state_(n, State.from_state(state), method, beta, clamped, callbacks)
 
@@ -226,6 +247,7 @@ class BoltzmannMachine:
         method : 'markov_chain', 'mean_field_iteration' or 'deterministic_iteration'
         """
         update_hook(method)  # refuses an unknown name before any work
+        check_finite(self)
         start = State.from_visible(visible, self)
         start[0] = be.copy_tensor(start[0])
         return self.update_state_(1, start, method, clamped=())
@@ -339,6 +361,7 @@ mean_square_weight, damping
         state : State
             Of the positive phase, means or units.
         """
+        self.check_state(state)
         centering.update_offsets(self, state)
 
     def centered(self, state: State) -> BoltzmannMachine:
@@ -395,7 +418,17 @@ mean_square_weight, damping
         }
 
     def set_values(self, values: dict) -> None:
-        """Write what ``get_values`` returned into the parameters."""
+        """Write what ``get_values`` returned into the parameters.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DataError
+            If these are no values of such a machine.
+        """
+        with configuring("set of values"):
+            self._set_values(values)
+
+    def _set_values(self, values: dict) -> None:
         for layer, params, offset in zip(
             self.layers, values["layers"], values["offsets"], strict=True
         ):
@@ -461,7 +494,7 @@ def rebuilt(tree: Any, name: Any, kind: type[BoltzmannMachine] = BoltzmannMachin
     try:
         _check_sizes(tree["config"], tree["values"])
         model = kind.from_config(tree["config"])
-        model.set_values(tree["values"])
+        model._set_values(tree["values"])
     except PaysageError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -490,7 +523,7 @@ def _functions(callbacks: Any) -> list[Callable[[State], Any]]:
         return []
     if callable(callbacks):
         return [callbacks]
-    functions = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    functions = check_list("callbacks takes functions of a State", callbacks)
     if not all(map(callable, functions)):
         raise ConfigError(f"callbacks takes functions of a State, got {callbacks!r}")
     return functions
@@ -500,7 +533,7 @@ def _checked_beta(beta: Any, rows: int) -> Any:
     """An inverse temperature as layers take it: None, a number, or a tensor (B, 1) or (1, 1)."""
     if beta is None:
         return None
-    if isinstance(beta, Real):
+    if isinstance(beta, Real | np.bool_):
         # a float: NumPy's own numbers would turn units into double precision
         return check_number("beta", beta)
     column = be.reshape(be.float_tensor(beta), (-1, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
+from paysage.errors import DivergenceError
 
 if TYPE_CHECKING:
     from paysage.models.boltzmann import BoltzmannMachine
@@ -19,3 +20,10 @@ def not_finite(model: BoltzmannMachine) -> str | None:
             if not be.is_finite_all(param):
                 return f"parameter {name!r} of {where} ({owner!r}) is NaN or infinite"
     return None
+
+
+def check_finite(model: BoltzmannMachine) -> None:
+    """Raise a DivergenceError if a parameter is NaN or infinite, which draws would not show."""
+    found = not_finite(model)
+    if found:
+        raise DivergenceError(f"{found}: there is nothing to sample")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
+from paysage.checks import is_one_of, is_whole
 from paysage.errors import ConfigError
 from paysage.factorization import PCA
 from paysage.layers import Layer
@@ -123,7 +124,7 @@ def pca(batch: Any, model: BoltzmannMachine, num_components: int | None = None) 
     """
     connections = [c for c in model.connections if 0 in (c.target_index, c.domain_index)]
     most = max(be.shape(_from_visible(c))[1] for c in connections)
-    if num_components is not None and num_components not in range(1, most + 1):
+    if num_components is not None and not (is_whole(num_components, 1) and num_components <= most):
         raise ConfigError(f"num_components is {num_components!r}, expected from 1 to {most}")
     moments = _data_moments(batch, model.layers[0])
     _fit_layers(model, moments)
@@ -167,6 +168,6 @@ INITIALIZERS: dict[str, Callable[..., None]] = {
 
 def initializer(name: str) -> Callable[..., None]:
     """The initializer of that name; a ConfigError for an unknown one."""
-    if name not in INITIALIZERS:
+    if not is_one_of(name, INITIALIZERS):
         raise ConfigError(f"unknown initializer {name!r}; known: {', '.join(INITIALIZERS)}")
     return INITIALIZERS[name]

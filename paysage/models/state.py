@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
-from paysage.checks import check_whole
-from paysage.errors import ShapeError
+from paysage.checks import check_list, check_whole
+from paysage.errors import ConfigError, ShapeError
+from paysage.models.finite import check_finite
 from paysage.models.graph import check_machine
 
 if TYPE_CHECKING:
@@ -29,10 +30,13 @@ class State:
     __slots__ = ("units",)
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
-        self.units = [be.float_tensor(units) for units in tensors]
-        rows = {int(be.shape(u)[0]) for u in self.units}
-        if len(rows) != 1:
-            raise ShapeError(f"all layers of a state need the same number of rows, got {rows}")
+        self.units = [
+            be.float_tensor(units)
+            for units in check_list("a state takes a tensor a layer", tensors)
+        ]
+        shapes = [tuple(be.shape(u)) for u in self.units]
+        if () in shapes or len({shape[0] for shape in shapes}) != 1:
+            raise ShapeError(f"all layers of a state need the same number of rows, got {shapes}")
 
     @classmethod
     def from_visible(cls, visible: Tensor, model: BoltzmannMachine) -> State:
@@ -59,11 +63,13 @@ class State:
         """Each layer drawn on its own, as if it had no neighbours."""
         check_machine(model)
         check_whole("batch_size", batch_size)
+        check_finite(model)
         return cls(layer.random(batch_size) for layer in model.layers)
 
     @classmethod
     def from_state(cls, state: State) -> State:
         """A copy."""
+        check_is_state(state)
         return cls(be.copy_tensor(be.float_tensor(u)) for u in state.units)
 
     def __getitem__(self, index: int) -> Tensor:
@@ -88,3 +94,12 @@ class State:
     def batch_size(self) -> int:
         """Number of rows B."""
         return int(be.shape(self.units[0])[0])
+
+
+def check_is_state(state: Any) -> None:
+    """Raise a ConfigError unless it is a state."""
+    if not isinstance(state, State):
+        raise ConfigError(
+            "expected a state, such as State.from_visible(visible, model) or State(tensors), "
+            f"got {type(state).__name__}"
+        )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from paysage import backends as be
+from paysage.checks import is_one_of
 from paysage.errors import ConfigError
 from paysage.layers import Layer
 from paysage.models.graph import Connection, Copies, Link, links_of
@@ -35,7 +36,7 @@ def offset_input(neighbour: Layer, link: Link, out: Any = None) -> Tensor:
 
 def update_hook(name: str) -> str:
     """The layers' hook behind a named update; a ConfigError for an unknown name."""
-    if name not in UPDATES:
+    if not is_one_of(name, UPDATES):
         raise ConfigError(f"unknown update {name!r}; known: {', '.join(UPDATES)}")
     return UPDATES[name]
 

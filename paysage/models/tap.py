@@ -18,7 +18,8 @@ from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Layer
 from paysage.layers.tap import TAPUnits, tap_units
 from paysage.models.gradient import ModelGradient
-from paysage.models.state import State
+from paysage.models.graph import check_machine
+from paysage.models.state import State, check_is_state
 from paysage.models.tap_terms import Pair, Seen, Triangle, nothing_like
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class StateTAP(State):
 
         Units without a support get the means of their layer alone in a standard normal field.
         """
+        check_machine(model)
         check_whole("the number of means", batch_size, 1)
         return cls(_random_means(layer, batch_size) for layer in model.layers)
 
@@ -71,6 +73,7 @@ class StateTAP(State):
     @classmethod
     def from_state(cls, state: State, model: BoltzmannMachine | None = None) -> StateTAP:
         """A copy; given the model, of what lies inside of the units' support."""
+        check_is_state(state)
         copies = [be.copy_tensor(units) for units in state]
         if model is not None:
             model.check_state(state)
@@ -117,6 +120,7 @@ class GibbsFreeEnergy:
     """
 
     def __init__(self, model: BoltzmannMachine, order: int = 2, beta: float = 1.0) -> None:
+        check_machine(model)
         check_order(order)
         if check_number("beta", beta) == 0:
             raise ConfigError(f"beta must be greater than zero, got {beta!r}")
@@ -272,6 +276,7 @@ def _rings(pairs: Any) -> list[tuple[int, int, int]]:
 
 def check_means(model: BoltzmannMachine, state: Any) -> None:
     """Raise a named error unless these are means of the units of this machine."""
+    check_machine(model)
     if not isinstance(state, State):
         raise ShapeError(f"means are a StateTAP, one tensor a layer, got {type(state).__name__}")
     model.check_state(state)

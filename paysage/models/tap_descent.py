@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any, NamedTuple
 
 from paysage import backends as be
-from paysage.checks import check_whole
+from paysage.checks import check_flag, check_whole, is_real
 from paysage.errors import ConfigError
 from paysage.models.state import State
 from paysage.models.tap import Evaluation, GibbsFreeEnergy, StateTAP
@@ -80,10 +79,9 @@ class Minimizer:
     def __post_init__(self) -> None:
         numbers = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("use_GD", "ratchet"):
-            if numbers.pop(name) not in (True, False):
-                raise ConfigError(f"{name} must be True or False, got {getattr(self, name)!r}")
+            check_flag(name, numbers.pop(name))
         for name, value in numbers.items():
-            if not isinstance(value, Real) or not float(value) >= 0:
+            if not is_real(value) or not float(value) >= 0:
                 raise ConfigError(f"{name} must be a number, zero or more, got {value!r}")
         for name in ("mean_weight", "mean_square_weight", "damping"):
             if not numbers[name] < 1:

@@ -15,8 +15,9 @@ import numpy as np
 from paysage import backends as be
 from paysage import schedules
 from paysage.capturable import Capturable
-from paysage.checks import check_number, check_whole
+from paysage.checks import check_number, check_whole, is_real
 from paysage.errors import ConfigError
+from paysage.models.graph import check_machine
 from paysage.threads import WORTH_CUTTING, pieces, side_by_side
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _storable(value: Any) -> Any:
 
 
 def _tolerance(value: Any) -> float:
-    if not isinstance(value, Real) or not float(value) >= 0:
+    if not is_real(value) or not float(value) >= 0:
         raise ConfigError(f"tolerance must be a number, zero or more, got {value!r}")
     return float(value)
 
@@ -100,7 +101,7 @@ class Optimizer(Capturable):
     ) -> None:
         if stepsize is None:
             stepsize = schedules.Constant(initial=0.001)
-        elif isinstance(stepsize, Real):
+        elif is_real(stepsize):
             stepsize = schedules.Constant(initial=float(stepsize))
         elif not isinstance(stepsize, schedules.Schedule):
             raise ConfigError(f"stepsize must be a number or a schedule, got {stepsize!r}")
@@ -223,6 +224,7 @@ class Optimizer(Capturable):
 
         What is remembered belongs to one model: another one starts anew.
         """
+        check_machine(model)
         check_gradient(gradient)
         self.begin(model)
         self.move(model, gradient)

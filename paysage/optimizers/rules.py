@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 from paysage import backends as be
-from paysage.errors import ConfigError
+from paysage.checks import check_flag, check_part
 from paysage.optimizers.base import Optimizer
 
 Tensor = Any
-
-
-def _fraction(name: str, value: float) -> float:
-    if not isinstance(value, Real) or not 0 <= value < 1:
-        raise ConfigError(f"{name} must be at least 0 and below 1, got {value!r}")
-    return float(value)
 
 
 class Gradient(Optimizer):
@@ -52,7 +45,7 @@ class Momentum(Optimizer):
         max_norm: float | None = None,
     ) -> None:
         super().__init__(stepsize, tolerance, max_norm)
-        self.momentum = _fraction("momentum", momentum)
+        self.momentum = check_part("momentum", momentum)
 
     def _start(self, grad: Tensor) -> list[Tensor]:
         return [be.copy_tensor(grad)]
@@ -84,7 +77,7 @@ class RMSProp(Optimizer):
         max_norm: float | None = None,
     ) -> None:
         super().__init__(stepsize, tolerance, max_norm)
-        self.mean_square_weight = _fraction("mean_square_weight", mean_square_weight)
+        self.mean_square_weight = check_part("mean_square_weight", mean_square_weight)
 
     def _start(self, grad: Tensor) -> list[Tensor]:
         return [be.square(grad)]
@@ -126,9 +119,9 @@ class ADAM(Optimizer):
         max_norm: float | None = None,
     ) -> None:
         super().__init__(stepsize, tolerance, max_norm)
-        self.mean_weight = _fraction("mean_weight", mean_weight)
-        self.mean_square_weight = _fraction("mean_square_weight", mean_square_weight)
-        self.bias_correction = bool(bias_correction)
+        self.mean_weight = check_part("mean_weight", mean_weight)
+        self.mean_square_weight = check_part("mean_square_weight", mean_square_weight)
+        self.bias_correction = check_flag("bias_correction", bias_correction)
 
     def _start(self, grad: Tensor) -> list[Tensor]:
         if self.bias_correction:

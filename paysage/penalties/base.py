@@ -6,7 +6,8 @@ from typing import Any
 from paysage import backends as be
 from paysage.backends.contract import Tensor
 from paysage.capturable import Capturable
-from paysage.errors import ConfigError
+from paysage.checks import check_list, check_number
+from paysage.errors import ConfigError, ShapeError
 from paysage.penalties.slices import as_tuple, decode_index, encode_index, widen
 from paysage.registry import Registry, configuring
 
@@ -73,7 +74,7 @@ class Penalty(Capturable):
         if self._index is None:
             return self.derivative(tensor)
         gradient = be.zeros_like(tensor)
-        gradient[self._index] = self.derivative(tensor[self._index])
+        gradient[self._index] = self.derivative(self._part(tensor))
         return gradient
 
     def add_grad_(self, gradient: Tensor, tensor: Tensor) -> Tensor:
@@ -88,7 +89,7 @@ class Penalty(Capturable):
         """Raise a ConfigError, which says where, unless the slice meets the tensor."""
         try:
             size = int(be.num_elements(self._part(tensor)))
-        except (IndexError, TypeError, ValueError):
+        except ShapeError:
             size = 0
         if size == 0:
             raise ConfigError(
@@ -97,7 +98,15 @@ class Penalty(Capturable):
             )
 
     def _part(self, tensor: Tensor) -> Tensor:
-        return tensor if self._index is None else tensor[self._index]
+        if self._index is None:
+            return tensor
+        try:
+            return tensor[self._index]
+        except (IndexError, TypeError, ValueError) as error:
+            raise ShapeError(
+                f"the slice {self.slice_tuple!r} of {self!r} meets nothing of a tensor of shape "
+                f"{tuple(be.shape(tensor))}"
+            ) from error
 
     def get_config(self) -> dict[str, Any]:
         """Name and constructor arguments, as JSON values."""
@@ -133,7 +142,7 @@ class sum_penalty(Penalty):
     def __init__(self, penalties: list[Penalty]) -> None:
         super().__init__(1.0)
         self.penalties: list[Penalty] = []
-        for term in penalties:
+        for term in _checked_terms(penalties):
             self.penalties.extend(term.penalties if isinstance(term, sum_penalty) else [term])
 
     def __repr__(self) -> str:
@@ -175,6 +184,13 @@ class sum_penalty(Penalty):
         return cls([from_config(term) for term in config["penalties"]])
 
 
+def _checked_terms(penalties: Any) -> list[Penalty]:
+    terms = check_list("a sum of penalties takes a list", penalties)
+    if not all(isinstance(term, Penalty) for term in terms):
+        raise ConfigError(f"a sum of penalties takes a list of them, got {penalties!r}")
+    return terms
+
+
 def from_config(config: dict[str, Any]) -> Penalty:
     """The penalty, of whatever class, that a configuration describes.
 
@@ -191,10 +207,4 @@ def from_config(config: dict[str, Any]) -> Penalty:
 
 def finite(owner: Penalty, name: str, value: Any) -> float:
     """An argument of a penalty as a number; a ConfigError unless it is a finite one."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ConfigError(f"{type(owner).__name__} needs a finite {name}; got {value!r}")
-    return number
+    return check_number(f"{name} of {type(owner).__name__}", value, -math.inf)

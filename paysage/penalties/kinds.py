@@ -133,8 +133,10 @@ class log_norm(Penalty):
         return self.penalty * be.log(be.norm(x))
 
     def derivative(self, x: Tensor) -> Tensor:
-        """λ w / ‖w‖²."""
-        return (self.penalty / be.norm(x) ** 2) * x
+        """λ w / ‖w‖²; at zero, where there is no derivative, zero."""
+        norm = be.norm(x)
+        norm = norm + (norm == 0)
+        return (self.penalty / norm) * (x / norm)
 
 
 class l2_norm(Penalty):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from paysage import backends as be
-from paysage.checks import check_number
+from paysage.checks import check_number, check_part, check_whole
 from paysage.errors import ConfigError
 
 Tensor = Any
@@ -28,9 +28,7 @@ class AutoregressiveGammaSampler:
     """
 
     def __init__(self, beta_momentum: float = 0.9, beta_std: float = 0.6) -> None:
-        self.beta_momentum = check_number("beta_momentum", beta_momentum)
-        if self.beta_momentum >= 1:
-            raise ConfigError(f"beta_momentum must be at least 0 and below 1, got {beta_momentum}")
+        self.beta_momentum = check_part("beta_momentum", beta_momentum)
         self.beta_std = check_number("beta_std", beta_std)
         if self.beta_std and not 1e-6 <= self.beta_std <= 1e6:
             raise ConfigError(f"beta_std must be 0 or between 1e-6 and 1e6, got {beta_std}")
@@ -38,6 +36,7 @@ class AutoregressiveGammaSampler:
 
     def set_beta(self, num_chains: int) -> None:
         """Draw the inverse temperatures of new chains from the stationary distribution."""
+        check_whole("num_chains", num_chains)
         self.beta = be.beta_process_start(num_chains, self.beta_std) if self.beta_std else None
 
     def update_beta(self, part: slice = slice(None)) -> None:

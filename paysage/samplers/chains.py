@@ -8,9 +8,8 @@ import numpy as np
 
 from paysage import backends as be
 from paysage.capturable import Capturable
-from paysage.errors import ConfigError, DataError, DivergenceError
+from paysage.errors import ConfigError, DivergenceError
 from paysage.models import BoltzmannMachine, State
-from paysage.models.finite import not_finite
 from paysage.models.initialize import check_batch
 
 if TYPE_CHECKING:
@@ -99,36 +98,6 @@ def arrays_of(state: State | None) -> list[np.ndarray] | None:
 def state_of(arrays: list[np.ndarray] | None) -> State | None:
     """The inverse of ``arrays_of``."""
     return None if arrays is None else State(arrays)
-
-
-def check_chains(model: BoltzmannMachine, state: State) -> None:
-    """Raise a named error unless chains of the model can go on from a state.
-
-    NaN would go unnoticed in the draws of units that are on or off. Means of units will do as a
-    start, as ``State.from_visible`` has them. What is captured looks at shapes alone.
-
-    Raises
-    ------
-    ConfigError, ShapeError
-        If it is no state, or of other layers.
-    DivergenceError
-        If a parameter is NaN or infinite.
-    DataError
-        If a layer has units that are NaN, infinite or out of its range.
-    """
-    model.check_state(state)
-    if be.is_capturing():
-        return
-    found = not_finite(model)
-    if found:
-        raise DivergenceError(f"{found}: there is nothing to sample")
-    for i, (layer, units) in enumerate(zip(model.layers, state, strict=True)):
-        low, high = layer.support or (-float("inf"), float("inf"))
-        if not be.is_finite_all(units) or not be.tall((units >= low) & (units <= high)):
-            raise DataError(
-                f"chains cannot go on where layer {i}, {layer!r}, has units that are NaN, infinite "
-                f"or not from {low:g} to {high:g}"
-            )
 
 
 def energies_of(model: BoltzmannMachine, state: State) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from paysage.backends.conversion import plain_array
 from paysage.errors import DataError, ShapeError
 
 #: the window is this many autocorrelation times long (Sokal 1997)
@@ -38,10 +39,7 @@ def integrated_autocorrelation_time(series: Any) -> float:
     DataError
         If the quantity never changes, or is not finite or not a number.
     """
-    try:
-        x = np.asarray(series, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError("a series is a table of real numbers (steps, chains)") from None
+    x = np.asarray(plain_array(series), dtype=np.float64)
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2 or len(x) < 2:
         raise ShapeError(f"a series is (steps, chains), at least 2 steps, got {x.shape}")

@@ -17,7 +17,6 @@ from paysage.samplers.chains import (
     Chains,
     arrays_of,
     check_bounded,
-    check_chains,
     state_of,
 )
 
@@ -89,7 +88,7 @@ class SequentialMC(Chains):
     def update_state(self, steps: int | None = None) -> None:
         """Sweep ``steps`` times (``mcsteps`` by default), each at the next temperature."""
         state = self.get_state()
-        check_chains(self.model, state)
+        self.model.check_start(state)
         steps = self.mcsteps if steps is None else check_whole("steps", steps)
         still = self.beta_sampler.beta is None and isinstance(self.schedule, schedules.Constant)
         # sweeps at one temperature need not wait for one another's rows

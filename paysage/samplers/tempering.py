@@ -15,7 +15,6 @@ from paysage.models import BoltzmannMachine, State
 from paysage.samplers.chains import (
     arrays_of,
     check_bounded,
-    check_chains,
     energies_of,
     state_of,
 )
@@ -87,7 +86,7 @@ class ParallelTempering(LadderSampler):
     def update_state(self, steps: int | None = None) -> None:
         """Sweep and exchange ``steps`` times (``mcsteps`` by default)."""
         replicas = self._all()
-        check_chains(self.model, replicas)
+        self.model.check_start(replicas)
         for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
             beta = np.empty((self._rows.size, 1), dtype=np.float32)
             beta[self._rows, 0] = self.betas[:, None]

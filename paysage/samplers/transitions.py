@@ -15,7 +15,6 @@ from paysage.models.sweep import Sweeps
 from paysage.samplers.chains import (
     arrays_of,
     check_bounded,
-    check_chains,
     energies_of,
     state_of,
 )
@@ -79,7 +78,7 @@ class TemperedTransitions(LadderSampler):
     def update_state(self, steps: int | None = None) -> None:
         """Sweep and walk ``steps`` times (``mcsteps`` by default)."""
         state = self.get_state()
-        check_chains(self.model, state)
+        self.model.check_start(state)
         held = self.model.clamped_layers(self.clamped)
         with threads_for(state.batch_size() * self.model.largest_matrix()):
             for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):

@@ -22,7 +22,8 @@ def check_settings(estimator: Any) -> None:
     """Raise a ConfigError unless the numbers that every estimator has can be used."""
     check_whole("batch_size", estimator.batch_size, 1)
     check_whole("n_iter", estimator.n_iter)
-    check_whole("verbose", int(estimator.verbose))
+    if not isinstance(estimator.verbose, bool):
+        check_whole("verbose", estimator.verbose)
     if not check_number("learning_rate", estimator.learning_rate) > 0:
         raise ConfigError(f"learning_rate must be more than zero, got {estimator.learning_rate!r}")
 

@@ -22,6 +22,8 @@ DTYPES = frozenset(
 
 def encode(tree: Any, kind: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The document's bytes, and the arrays to store, by name."""
+    if not isinstance(kind, str):
+        raise StorageError(f"the kind of a tree is a word, got {kind!r}")
     arrays: list[np.ndarray] = []
     try:
         plain = _flatten(tree, "tree", arrays)
@@ -79,6 +81,8 @@ def _check_keys(node: dict, where: str) -> None:
 
 def _checked_array(array: np.ndarray, where: str) -> np.ndarray:
     """The array in little-endian byte order and in one piece."""
+    if np.ma.is_masked(array):
+        raise StorageError(f"{where} is an array some of whose numbers are masked; fill them first")
     if array.dtype.kind in "biuf":
         array = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
     if array.dtype.str not in DTYPES:
@@ -148,7 +152,7 @@ def damaged(name: str, what: str) -> NoReturn:
 
 def split_key(key: str) -> list[str]:
     """The groups on the way to a key, each a name that h5py and PyTables both take."""
-    parts = key.strip("/").split("/")
+    parts = key.strip("/").split("/") if isinstance(key, str) else [""]
     if not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", part) for part in parts):
         raise StorageError(
             f"the key {key!r} is not a path of names made of letters, digits and underscores"

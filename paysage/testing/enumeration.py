@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
+from paysage.checks import check_number
 from paysage.errors import ConfigError, DataError
 from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
@@ -45,7 +46,7 @@ class ExactMachine:
     def __init__(self, model: BoltzmannMachine, beta: float = 1.0) -> None:
         check_machine(model)
         self.model = model
-        self.beta = float(beta)
+        self.beta = check_number("beta", beta)
         self.listed = [i for i, layer in enumerate(model.layers) if layer.num_states() is not None]
         self._check()
         self.states = self._enumerate()

@@ -188,11 +188,12 @@ def test_numbers_too_large_for_a_float_are_told_with_their_place(recwarn):
 @pytest.mark.parametrize(
     ("transform", "error", "words"),
     [
-        (pre.Transformation(pre.scale, ["a"]), DataError, "could not convert"),
+        (pre.Transformation(pre.scale, ["a"]), DataError, "no table of numbers"),
         (pre.Transformation(pre.scale, kwargs={"denom": 2}), ConfigError, "denom"),
-        (pre.Transformation(pre.scale, [[1.0, 2.0]]), ConfigError, r"row of shape \(1, 3\)"),
-        (pre.Transformation(pre.scale, [[1.0, 0.0, 1.0]]), DataError, "NaN or infinite"),
-        (pre.Transformation(lambda x: 1 / 0), ConfigError, "ZeroDivisionError"),
+        (pre.Transformation(pre.scale, [[1.0, 2.0]]), ShapeError, r"shape \(2,\) for .* \(1, 3\)"),
+        (pre.Transformation(pre.scale, [[1.0, 0.0, 1.0]]), ConfigError, "numbers but zero"),
+        (pre.Transformation(lambda x: x / 0.0 * 0.0), DataError, "NaN or infinite"),
+        (pre.Transformation(lambda x: 1 / 0), ConfigError, r"row of shape \(1, 3\): ZeroDivision"),
         (pre.Transformation(lambda x: x[0]), ShapeError, r"expected \(1, columns\)"),
     ],
 )

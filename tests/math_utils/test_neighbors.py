@@ -115,7 +115,7 @@ def test_distances_within_a_table(offset):
     np.testing.assert_allclose(np.sqrt(squares), exact(x, x), rtol=2e-6 if offset == 0 else 1e-5)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e20, float("nan")])
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e20])
 def test_one_point_or_none(value):
     distances = be.to_numpy_array(pdist(*tensors(np.full((3, 2), value), np.full((4, 2), value))))
     np.testing.assert_array_equal(distances, np.full((3, 4), 0.0 * value))

@@ -181,9 +181,9 @@ def test_aliases():
 @pytest.mark.parametrize(
     ("make_it", "words"),
     [
-        (lambda: pen.l1_penalty("strong"), "finite penalty"),
-        (lambda: pen.l1_penalty(float("nan")), "finite penalty"),
-        (lambda: pen.l2_norm(1.0, target=None), "finite target"),
+        (lambda: pen.l1_penalty("strong"), "penalty of l1_penalty must be a finite"),
+        (lambda: pen.l1_penalty(float("nan")), "penalty of l1_penalty must be a finite"),
+        (lambda: pen.l2_norm(1.0, target=None), "target of l2_norm must be a finite"),
         (lambda: pen.l1_penalty(1.0, (1.5,)), "slices, integers and lists"),
         (lambda: pen.l1_penalty(1.0, "all"), "slices, integers and lists"),
         (lambda: pen.l1_penalty(1.0, ([2, 0, 2],)), "names an element once"),

@@ -82,7 +82,8 @@ def _scale(x):
 
 def inv(mat):
     try:
-        return np.linalg.inv(_square(mat, "inv")).astype(mat.dtype)
+        with np.errstate(over="ignore"):  # infinite where that is beyond the range of the dtype
+            return np.linalg.inv(_square(mat, "inv")).astype(mat.dtype)
     except np.linalg.LinAlgError as error:
         raise DataError(f"inv got a singular matrix of shape {mat.shape}") from error
 

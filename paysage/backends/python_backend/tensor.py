@@ -4,7 +4,13 @@
 
 import numpy as np
 
-from paysage.backends.conversion import on_host, plain_array
+from paysage.backends.conversion import (
+    in_single,
+    on_host,
+    plain_array,
+    whole_array,
+    without_tensors,
+)
 
 EPSILON = float(np.finfo(np.float32).eps)
 Float = np.float32
@@ -29,11 +35,11 @@ def float_tensor(x):
     array = plain_array(x)
     if isinstance(x, np.ndarray) and array.dtype == Float:
         return array
-    return np.array(array, dtype=Float, order="C")
+    return in_single(array)
 
 
 def long_tensor(x):
-    return plain_array(x).astype(Long, order="C")
+    return whole_array(x)
 
 
 def cast_float(x):
@@ -45,7 +51,8 @@ def cast_long(x):
 
 
 def to_numpy_array(x):
-    return np.asarray(on_host(x))  # of the backend that was in use before, it may be
+    # of the backend that was in use before, it may be
+    return np.asarray(without_tensors(on_host(x)))
 
 
 def from_numpy_array(x):

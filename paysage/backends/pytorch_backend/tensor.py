@@ -5,8 +5,9 @@
 import numpy as np
 import torch
 
-from paysage.backends.conversion import plain_array
+from paysage.backends.conversion import in_single, plain_array, whole_array, without_tensors
 from paysage.backends.pytorch_backend import device
+from paysage.errors import DataError
 
 EPSILON = float(torch.finfo(torch.float32).eps)
 Float = torch.float32
@@ -26,11 +27,23 @@ def float_scalar(x):
 
 
 def float_tensor(x):
-    return _converted(x, Float, np.float32)
+    if isinstance(x, Tensor):
+        return _real(x).to(device.current(), Float)
+    # Also what has the dtype already is copied: the tensor owns its memory.
+    return torch.from_numpy(in_single(plain_array(x))).to(device.current())
 
 
 def long_tensor(x):
-    return _converted(x, Long, np.int64)
+    if isinstance(x, Tensor) and not x.is_floating_point():
+        return _real(x).to(device.current(), Long)
+    return torch.from_numpy(whole_array(x)).to(device.current())
+
+
+def _real(x):
+    """The tensor without its history; a DataError if it has other than one real number a place."""
+    if x.is_complex() or x.layout != torch.strided:
+        raise DataError(f"a tensor of {x.dtype} and layout {x.layout} is no table of real numbers")
+    return x.detach() if x.requires_grad else x
 
 
 def cast_float(x):
@@ -44,14 +57,7 @@ def cast_long(x):
 def to_numpy_array(x):
     if isinstance(x, Tensor):
         return x.detach().cpu().numpy()
-    return np.asarray(_without_tensors(x))
-
-
-def _without_tensors(x):
-    """A list of tensors, which NumPy would take apart one number at a time, as an array."""
-    if isinstance(x, (list, tuple)) and any(isinstance(part, Tensor) for part in x):
-        return np.stack([to_numpy_array(part) for part in x])
-    return x
+    return np.asarray(without_tensors(x))
 
 
 def from_numpy_array(x):
@@ -95,16 +101,6 @@ def is_finite_all(x):
     if device.on_gpu(x):
         return bool(torch.isfinite(x).all())
     return bool(np.isfinite(x.numpy()).all())  # ten times as fast as PyTorch's
-
-
-def _converted(x, dtype, numpy_dtype):
-    """The tensor on the current device; a copy, unless it is such a tensor already."""
-    if isinstance(x, Tensor):
-        x = x.detach() if x.requires_grad else x
-        return x.to(device.current(), dtype)
-    array = plain_array(_without_tensors(x))
-    # Also what has the dtype already is copied: the tensor owns its memory.
-    return torch.from_numpy(array.astype(numpy_dtype, order="C")).to(device.current())
 
 
 # -------------------------------------------------------------------------------------- creation

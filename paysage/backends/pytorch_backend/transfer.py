@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 import torch
 
-from paysage.backends.conversion import plain_array
+from paysage.backends.conversion import in_single, plain_array
 from paysage.backends.pytorch_backend import device
 from paysage.backends.pytorch_backend.tensor import Float, Tensor, float_tensor
 
@@ -39,7 +39,7 @@ def resident_tensor(x):
     array = plain_array(x)
     if fits_device(array.size * np.dtype(np.float32).itemsize):
         return float_tensor(array)
-    return array.astype(np.float32, order="C", copy=False)
+    return in_single(array, copy=False)
 
 
 def uploads(arrays):

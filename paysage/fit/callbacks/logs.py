@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paysage.errors import ConfigError, StorageError
-from paysage.files import check_writable, written_whole
+from paysage.files import check_writable, checked_path, written_whole
 from paysage.fit.callbacks.base import Callback
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class _Log(Callback):
     """A line an epoch: its number, seconds, learning rate, and the metrics."""
 
     def __init__(self, filename: str | Path) -> None:
-        self.filename = Path(filename)
+        self.filename = checked_path(filename)
 
     def check(self, monitor: ProgressMonitor) -> None:
         """Raise a StorageError unless the file can be written."""

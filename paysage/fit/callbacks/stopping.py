@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paysage.checks import check_number, check_whole
+from paysage.checks import check_number, check_whole, is_one_of
 from paysage.errors import ConfigError
-from paysage.files import check_writable
+from paysage.files import check_writable, checked_path
 from paysage.fit.callbacks.base import Callback
 from paysage.metrics.savers import SaveBest as Saver
 
@@ -39,7 +39,7 @@ class EarlyStopping(Callback):
     def __init__(
         self, metric: Any, patience: int = 5, extremum: str = "min", least: float = 0.0
     ) -> None:
-        if extremum not in ("min", "max"):
+        if not is_one_of(extremum, ("min", "max")):
             raise ConfigError(f"EarlyStopping got extremum {extremum!r}, expected 'min' or 'max'")
         self.metric = metric
         self.patience = check_whole("patience", patience, 1)
@@ -97,7 +97,7 @@ class SaveBest(Callback):
     """
 
     def __init__(self, filename: str | Path, metric: Any, extremum: str = "min") -> None:
-        self._saver = Saver(str(filename), metric, extremum)
+        self._saver = Saver(str(checked_path(filename)), metric, extremum)
 
     def check(self, monitor: ProgressMonitor) -> None:
         """Raise a named error unless there is such a metric, and the file can be written."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paysage import backends as be
-from paysage.checks import check_whole, is_whole
+from paysage.checks import check_list, check_whole, is_whole
 from paysage.errors import ConfigError, ShapeError, missing_dependency
+from paysage.files import checked_path
 from paysage.fit.callbacks.base import Callback
 
 if TYPE_CHECKING:
@@ -54,9 +55,12 @@ class TensorBoard(Callback):
         shape: tuple[int, int] | None = None,
         num_images: int = 64,
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = checked_path(folder)
         self.every = check_whole("every", every, 1)
-        if shape is not None and (len(shape) != 2 or not all(is_whole(n, 1) for n in shape)):
+        sizes = (
+            [1, 1] if shape is None else check_list("shape is (height, width) of an image", shape)
+        )
+        if len(sizes) != 2 or not all(is_whole(n, 1) for n in sizes):
             raise ConfigError(f"shape is (height, width) of an image, got {shape!r}")
         self.shape = shape
         self.num_images = check_whole("num_images", num_images, 1)

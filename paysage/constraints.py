@@ -123,7 +123,7 @@ def fixed_column_norm(tensor: Tensor, norm: float = 1.0) -> None:
         The norm of every column afterwards.
     """
     _check_matrix("fixed_column_norm", tensor)
-    check_number("norm", norm)
+    norm = check_number("norm", norm)
     present = be.norm(tensor, axis=0, keepdims=True)
     tensor *= norm / (present + be.cast_float(be.equal(present, 0.0)))
 

@@ -75,7 +75,8 @@ def scale(tensor: Tensor, denominator: Any = 1) -> Tensor:
             f"scale got denominators of shape {tuple(be.shape(divisor))} for a tensor of shape "
             f"{tuple(be.shape(tensor))}, expected a number, or one a column"
         )
-    return tensor / divisor
+    with np.errstate(over="ignore"):  # what becomes infinite is for the table to tell
+        return tensor / divisor
 
 
 def _divisor(denominator: Any) -> Any:
@@ -84,7 +85,7 @@ def _divisor(denominator: Any) -> Any:
     divisor = float(denominator) if single else be.float_tensor(denominator)
     numbers = np.asarray(divisor if single else be.to_numpy_array(divisor))
     good = np.isfinite(numbers).all() and (numbers != 0).all()
-    if not good or isinstance(denominator, bool):
+    if not good or isinstance(denominator, bool | np.bool_):
         raise ConfigError(f"scale got the denominator {denominator!r}, expected numbers but zero")
     return divisor
 

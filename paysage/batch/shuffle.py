@@ -133,7 +133,7 @@ class DataShuffler:
             )
 
     def _shuffle_table(self, tables: Tables, key: str, plan: _Plan) -> None:
-        if plan.num_buckets == 1:
+        if plan.num_buckets == 1 or not tables.select(key, 0, 1).nbytes:
             rows = tables.select(key, 0, plan.num_rows)
             tables.write(key, self._permuted(rows, plan, 0))
             return

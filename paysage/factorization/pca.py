@@ -100,8 +100,8 @@ class PCA:
         UserWarning
             When the passes were too few for the accuracy above.
         """
-        check_whole("num_components", num_components, 1)
-        check_whole("epochs", epochs, 1)
+        num_components = check_whole("num_components", num_components, 1)
+        epochs = check_whole("epochs", epochs, 1)
         if not hasattr(batch, "iterate"):
             raise ConfigError(
                 f"got a {type(batch).__name__} for a batch: PCA.from_svd takes a tensor, "
@@ -141,7 +141,7 @@ class PCA:
             For an impossible number, a tensor that is no table, too few rows or columns, or values
             that are not finite.
         """
-        check_whole("num_components", num_components, 1)
+        num_components = check_whole("num_components", num_components, 1)
         rows = np.asarray(plain_array(be.to_numpy_array(tensor)), dtype=np.float64)
         if rows.ndim != 2:
             raise ShapeError(f"PCA got data of shape {rows.shape}, expected (rows, columns)")

@@ -89,12 +89,18 @@ def check_sampler(sampler: Any, model: BoltzmannMachine, method: Any) -> int:
     return check_whole("the number of chains", state.batch_size(), 1)
 
 
-def check_sharing(batch: Any, chains: int, sampler: Any, processes: Any) -> Processes:
-    """The processes, or this one alone for None; a ConfigError where they cannot share the rows."""
+def check_processes(processes: Any) -> Processes:
+    """The processes, or this one alone for None; a ConfigError for anything else."""
     if processes is None:
         return Processes.alone()
     if not isinstance(processes, Processes):
         raise ConfigError(f"processes takes fit.Processes() or None, got {processes!r}")
+    return processes
+
+
+def check_sharing(batch: Any, chains: int, sampler: Any, processes: Any) -> Processes:
+    """The processes, or this one alone for None; a ConfigError where they cannot share the rows."""
+    processes = check_processes(processes)
     if processes.size > 1 and sampler is not None:
         raise ConfigError(
             f"{sampler!r} moves all of its chains itself, which {processes.size} processes cannot "

@@ -15,7 +15,13 @@ from paysage.errors import ConfigError
 from paysage.files import check_writable, written_by_one
 from paysage.fit.callbacks import Callback
 from paysage.fit.checkpoint import read_checkpoint
-from paysage.fit.checks import check_course, check_data, check_flags, check_model_and_batch
+from paysage.fit.checks import (
+    check_course,
+    check_data,
+    check_flags,
+    check_model_and_batch,
+    check_processes,
+)
 from paysage.fit.methods import pcd
 from paysage.fit.processes import Processes
 from paysage.fit.sgd import StochasticGradientDescent
@@ -101,6 +107,7 @@ class LayerwisePretrain:
             optimizer, method, num_epochs, mcsteps, beta_std, lr_period, precision
         )
         initializer(init_method)
+        check_processes(processes)
         check_flags(verbose=verbose, capture=capture, resume=resume)
         check_data(self.model, self.batch)
         called = _each_time(callbacks)

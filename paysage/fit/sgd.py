@@ -64,10 +64,9 @@ class StochasticGradientDescent:
 
     def __init__(self, model: BoltzmannMachine, batch: Any, fantasy_steps: int = 10) -> None:
         check_model_and_batch(model, batch)
-        check_whole("fantasy_steps", fantasy_steps, 1)
         self.model = model
         self.batch = batch
-        self.fantasy_steps = fantasy_steps
+        self.fantasy_steps = check_whole("fantasy_steps", fantasy_steps, 1)
         self.monitor = ProgressMonitor()
         self.paused = False
 
@@ -177,7 +176,11 @@ class StochasticGradientDescent:
         )
         chains = self._num_chains(negative_phase_batch_size, sampler, method)
         processes = check_sharing(self.batch, chains, sampler, processes)
-        check_whole("burn_in", burn_in)
+        num_epochs, mcsteps, burn_in = (
+            int(num_epochs),
+            int(mcsteps),
+            check_whole("burn_in", burn_in),
+        )
         check_flags(verbose=verbose, capture=capture, resume=resume)
         check_positive_phase(positive_phase)
         first = first_averaged(average_last, num_epochs)

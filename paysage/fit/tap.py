@@ -59,7 +59,6 @@ mean_square_weight, damping
         num_samples: int = 10,
         damping: float = 0.5,
     ) -> None:
-        check_whole("num_samples", num_samples, 1)
         check_order(order)
         self.rule = Minimizer(
             use_GD,
@@ -73,7 +72,7 @@ mean_square_weight, damping
             damping,
         )
         self.order = order
-        self.num_samples = num_samples
+        self.num_samples = check_whole("num_samples", num_samples, 1)
         self.report: TAPReport | None = None
         self.unconverged = 0
         self._state: StateTAP | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from paysage import backends as be
 from paysage import constraints, penalties
 from paysage.capturable import Capturable
-from paysage.checks import check_list
+from paysage.checks import check_list, is_one_of
 from paysage.errors import ConfigError, PaysageError, ShapeError
 
 
@@ -39,7 +39,7 @@ class Parametric(Capturable):
         known = f"{self!r} expected names among {', '.join(self.params._fields)}"
         names = [names] if isinstance(names, str) else check_list(known, names)
         for name in names:
-            if name not in self.params._fields:
+            if not is_one_of(name, self.params._fields):
                 raise ConfigError(
                     f"{self!r} has no parameter {name!r}; it has {', '.join(self.params._fields)}"
                 )

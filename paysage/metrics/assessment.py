@@ -56,13 +56,11 @@ class ModelAssessment:
                 f"ModelAssessment got visible units of shape {tuple(be.shape(visible))}, "
                 "expected (rows, visible units)"
             )
-        check_whole("fantasy_steps", fantasy_steps)
-        if num_fantasy is not None:
-            check_whole("num_fantasy", num_fantasy, 1)
+        rows = be.shape(visible)[0] if num_fantasy is None else num_fantasy
         self.data = visible
         self.model = model
-        self.fantasy_steps = fantasy_steps
-        self.num_fantasy = be.shape(visible)[0] if num_fantasy is None else num_fantasy
+        self.fantasy_steps = check_whole("fantasy_steps", fantasy_steps)
+        self.num_fantasy = check_whole("num_fantasy", rows, 0 if num_fantasy is None else 1)
 
     @classmethod
     def of_minibatches(
@@ -116,7 +114,8 @@ class ModelAssessment:
     @cached_property
     def model_energy(self) -> Any:
         """The joint energy of each fantasy particle, (num_fantasy,)."""
-        return self.model.joint_energy(self.model_state)
+        state = self.model_state
+        return self.model.joint_energy(state)
 
     @cached_property
     def reconstructions(self) -> Any:

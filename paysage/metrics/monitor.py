@@ -119,7 +119,7 @@ class ProgressMonitor:
             There are no validation data.
         """
         check_batch(batch)
-        check_whole("fantasy_steps", fantasy_steps)
+        fantasy_steps = check_whole("fantasy_steps", fantasy_steps)
         names = self.metric_names()
         if not names:
             return OrderedDict()

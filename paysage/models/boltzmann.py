@@ -16,7 +16,7 @@ from paysage.errors import ConfigError, DataError, PaysageError, ShapeError, Sto
 from paysage.layers import Layer, layer_from_config
 from paysage.models import centering
 from paysage.models.blocks import Blocks
-from paysage.models.finite import check_finite
+from paysage.models.finite import check_end, check_finite
 from paysage.models.gradient import GradientBuilder, ModelGradient
 from paysage.models.graph import Connection, chain, check_graph, check_machine
 from paysage.models.initialize import check_batch, initializer
@@ -194,7 +194,9 @@ class BoltzmannMachine:
         n = check_whole("n", n)
         self.check_start(state)
         beta = _checked_beta(beta, state.batch_size())
-        return self.update_state_(n, State.from_state(state), method, beta, clamped, callbacks)
+        state = self.update_state_(n, State.from_state(state), method, beta, clamped, callbacks)
+        check_end(self, state)
+        return state
 
     def markov_chain(
         self,
@@ -257,6 +259,10 @@ class BoltzmannMachine:
     def joint_energy(self, state: State) -> Tensor:
         """Energy of each row of the state, (B,)."""
         self.check_state(state)
+        with np.errstate(all="ignore"):  # energies beyond floats are infinite
+            return self._joint_energy(state)
+
+    def _joint_energy(self, state: State) -> Tensor:
         seen = [layer.connected(u) for layer, u in zip(self.layers, state, strict=True)]
         energy = sum(layer.energy(u) for layer, u in zip(self.layers, state, strict=True))
         for c in self.connections:
@@ -273,7 +279,8 @@ class BoltzmannMachine:
         """
         self.check_state(data_state)
         self.check_state(model_state)
-        return GradientBuilder(self).compute(data_state, model_state)
+        with np.errstate(all="ignore"):
+            return GradientBuilder(self).compute(data_state, model_state)
 
     # extended mean field
 

@@ -9,6 +9,7 @@ from paysage.errors import DivergenceError
 
 if TYPE_CHECKING:
     from paysage.models.boltzmann import BoltzmannMachine
+    from paysage.models.state import State
 
 
 def not_finite(model: BoltzmannMachine) -> str | None:
@@ -27,3 +28,15 @@ def check_finite(model: BoltzmannMachine) -> None:
     found = not_finite(model)
     if found:
         raise DivergenceError(f"{found}: there is nothing to sample")
+
+
+def check_end(model: BoltzmannMachine, state: State) -> None:
+    """Raise a DivergenceError if sweeps have made units NaN or infinite; not while captured."""
+    if be.is_capturing():
+        return
+    for layer, units in zip(model.layers, state, strict=True):
+        if not be.is_finite_all(units):
+            raise DivergenceError(
+                f"the units of {layer!r} have become NaN or infinite: the model has no "
+                "distribution, or its energies are beyond the range of floats"
+            )

@@ -148,7 +148,7 @@ def check_graph(layers: Sequence[Layer], connections: Sequence[Connection]) -> N
             raise ConfigError(f"layers {ends} are connected twice")
         pairs.add(frozenset(ends))
         for name in ("target_gain", "domain_gain"):
-            check_number(name, getattr(c, name), -math.inf)
+            setattr(c, name, check_number(name, getattr(c, name), -math.inf))
         shape = (layers[ends[0]].num_units, layers[ends[1]].num_units)
         if c.weights.shape != shape:
             raise ShapeError(f"layers {ends} need weights of shape {shape}, got {c.weights.shape}")

@@ -62,7 +62,7 @@ class State:
     def from_model(cls, batch_size: int, model: BoltzmannMachine) -> State:
         """Each layer drawn on its own, as if it had no neighbours."""
         check_machine(model)
-        check_whole("batch_size", batch_size)
+        batch_size = check_whole("batch_size", batch_size)
         check_finite(model)
         return cls(layer.random(batch_size) for layer in model.layers)
 

@@ -62,7 +62,7 @@ class StateTAP(State):
         Units without a support get the means of their layer alone in a standard normal field.
         """
         check_machine(model)
-        check_whole("the number of means", batch_size, 1)
+        batch_size = check_whole("the number of means", batch_size, 1)
         return cls(_random_means(layer, batch_size) for layer in model.layers)
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -81,8 +82,11 @@ class Minimizer:
         for name in ("use_GD", "ratchet"):
             check_flag(name, numbers.pop(name))
         for name, value in numbers.items():
-            if not is_real(value) or not float(value) >= 0:
+            endless = math.isinf(value) if is_real(value) and name != "tolerance" else False
+            if not is_real(value) or not float(value) >= 0 or endless:
                 raise ConfigError(f"{name} must be a number, zero or more, got {value!r}")
+            if name != "max_iters":
+                setattr(self, name, float(value))
         for name in ("mean_weight", "mean_square_weight", "damping"):
             if not numbers[name] < 1:
                 raise ConfigError(f"{name} must be below 1, got {numbers[name]!r}")

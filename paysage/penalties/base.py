@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from paysage import backends as be
 from paysage.backends.contract import Tensor
 from paysage.capturable import Capturable
@@ -67,20 +69,18 @@ class Penalty(Capturable):
 
     def value(self, tensor: Tensor) -> Any:
         """The penalty of a tensor, a number."""
-        return self.value_of(self._part(tensor))
+        with np.errstate(all="ignore"):  # NaN and infinity are there for all to see
+            return self.value_of(self._part(tensor))
 
     def grad(self, tensor: Tensor) -> Tensor:
         """The derivative of `value`, in the shape of the tensor."""
-        if self._index is None:
-            return self.derivative(tensor)
-        gradient = be.zeros_like(tensor)
-        gradient[self._index] = self.derivative(self._part(tensor))
-        return gradient
+        return self.add_grad_(be.zeros_like(tensor), tensor)
 
     def add_grad_(self, gradient: Tensor, tensor: Tensor) -> Tensor:
         """Add `grad(tensor)` to a gradient, in place."""
         part = self._part(gradient)
-        part += self.derivative(self._part(tensor))
+        with np.errstate(all="ignore"):
+            part += self.derivative(self._part(tensor))
         if self._index is not None:
             gradient[self._index] = part  # a list of integers does not give a view
         return gradient

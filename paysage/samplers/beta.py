@@ -36,7 +36,7 @@ class AutoregressiveGammaSampler:
 
     def set_beta(self, num_chains: int) -> None:
         """Draw the inverse temperatures of new chains from the stationary distribution."""
-        check_whole("num_chains", num_chains)
+        num_chains = check_whole("num_chains", num_chains)
         self.beta = be.beta_process_start(num_chains, self.beta_std) if self.beta_std else None
 
     def update_beta(self, part: slice = slice(None)) -> None:

@@ -106,15 +106,3 @@ def energies_of(model: BoltzmannMachine, state: State) -> np.ndarray:
     if not np.isfinite(energy).all():
         raise DivergenceError("energies are NaN or infinite: nothing can be accepted by them")
     return energy
-
-
-def check_bounded(model: BoltzmannMachine, state: State) -> None:
-    """Raise a DivergenceError if units that may be any real number have run away."""
-    if be.is_capturing():
-        return
-    for layer, units in zip(model.layers, state, strict=True):
-        if layer.support is None and not be.is_finite_all(units):
-            raise DivergenceError(
-                f"the units of {layer!r} have become NaN or infinite: the model has no "
-                "distribution, or its energies are beyond the range of floats"
-            )

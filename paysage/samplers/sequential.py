@@ -10,13 +10,13 @@ from paysage import schedules
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
+from paysage.models.finite import check_end
 from paysage.models.graph import check_machine
 from paysage.models.sweep import update_hook
 from paysage.samplers.beta import AutoregressiveGammaSampler
 from paysage.samplers.chains import (
     Chains,
     arrays_of,
-    check_bounded,
     state_of,
 )
 
@@ -94,7 +94,7 @@ class SequentialMC(Chains):
         # sweeps at one temperature need not wait for one another's rows
         for n in [steps] if still else [1] * steps:
             self.model.update_state_(n, state, self.updater, self.next_beta(), self.clamped)
-        check_bounded(self.model, state)
+        check_end(self.model, state)
 
     def get_memory(self) -> dict[str, Any]:
         """Units, inverse temperatures, and the schedule with its time."""

@@ -12,9 +12,9 @@ from paysage import backends as be
 from paysage.checks import check_number, check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
+from paysage.models.finite import check_end
 from paysage.samplers.chains import (
     arrays_of,
-    check_bounded,
     energies_of,
     state_of,
 )
@@ -94,7 +94,7 @@ class ParallelTempering(LadderSampler):
                 1, replicas, "markov_chain", be.float_tensor(beta), self.clamped
             )
             self._exchange(replicas)
-        check_bounded(self.model, replicas)
+        check_end(self.model, replicas)
 
     def _exchange(self, replicas: State) -> None:
         """Swap neighbours with probability min(1, exp((β - β') (E - E'))), in place."""

@@ -11,10 +11,10 @@ from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
+from paysage.models.finite import check_end
 from paysage.models.sweep import Sweeps
 from paysage.samplers.chains import (
     arrays_of,
-    check_bounded,
     energies_of,
     state_of,
 )
@@ -84,7 +84,7 @@ class TemperedTransitions(LadderSampler):
             for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
                 self._up.run(1, state, "sample", clamped=held)
                 self._walk(state, held)
-        check_bounded(self.model, state)
+        check_end(self.model, state)
 
     def _walk(self, state: State, held: list[int]) -> None:
         """Up the ladder and down from a copy, whose rows replace those of the state or not."""

@@ -160,7 +160,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         array (n_samples, n_features)
         """
         check_is_fitted(self)
-        check_whole("n_samples", n_samples, 1)
+        n_samples = check_whole("n_samples", n_samples, 1)
         rng = self._stream()
         chosen = rng.randint(len(self.chains_[0]), size=n_samples)
         with seeded(rng):

@@ -54,7 +54,7 @@ class JointTraining:
     def __init__(
         self, model: BoltzmannMachine, optimizer: Optimizer, rows: int, generative: float
     ) -> None:
-        self.model, self.optimizer, self.rows = model, optimizer, rows
+        self.model, self.optimizer, self.rows = model, optimizer, int(rows)
         self._hybrid = generative < 1
         chains = rows * generative / (1 - generative) if self._hybrid else rows
         self._chains = SequentialMC.from_model(model, max(1, round(chains)), beta_std=0.0)

@@ -111,7 +111,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
             training = JointTraining(
                 model, ADAM(stepsize=decay, bias_correction=True), self.batch_size, self.generative
             )
-            for epoch in range(1, self.n_iter + 1):
+            for epoch in range(1, int(self.n_iter) + 1):
                 start = time.perf_counter()
                 training.epoch(X, labels, rng.permutation(X.shape[0]))
                 if self.verbose:
@@ -163,8 +163,8 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
             If a label is none of ``classes_``, or there is not one for each sample.
         """
         check_is_fitted(self)
-        check_whole("n_samples", n_samples, 1)
-        check_whole("n_steps", n_steps)
+        n_samples = check_whole("n_samples", n_samples, 1)
+        n_steps = check_whole("n_steps", n_steps)
         given = None if label is None else self._one_hot(label, n_samples)
         with seeded(self.random_state_):
             model = self.machine()

@@ -55,7 +55,7 @@ class Minibatches:
     def __init__(self, X: Any, size: int) -> None:
         self._sparse = hasattr(X, "toarray")
         self._rows = X if self._sparse else be.resident_tensor(X)
-        self._number, self._size = X.shape[0], size
+        self._number, self._size = X.shape[0], int(size)
 
     def __iter__(self) -> Iterator[Tensor]:
         for low in range(0, self._number, self._size):

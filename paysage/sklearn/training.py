@@ -48,8 +48,8 @@ class Training:
         rows: int,
         chains: list[np.ndarray] | None = None,
     ) -> None:
-        self.model, self._rows = model, rows
-        self._phases = Phases(model, rows, beta_std=0.0)
+        self.model, self._rows = model, int(rows)
+        self._phases = Phases(model, self._rows, beta_std=0.0)
         if chains is not None:
             self._phases.negative.set_state(State(chains))
         self._step = make_step(model, self._phases, pcd, optimizer, rows, capture=True)
@@ -69,7 +69,7 @@ class Training:
         DivergenceError
             If a parameter has become NaN or infinite at the end of an epoch.
         """
-        for epoch in range(1, num_epochs + 1):
+        for epoch in range(1, int(num_epochs) + 1):
             start = time.perf_counter()
             # infinities are looked for once, and named: no warning at every operation
             with room_for_steps(self.model, self._rows), np.errstate(all="ignore"):

@@ -140,7 +140,7 @@ def test_settings(thing, other):
 TAP_OPTIONS = {
     "order": lambda v: is_whole(v, 1) and v <= 3,
     "num_samples": lambda v: is_whole(v, 1),
-    "tolerance": lambda v: is_number(v, 0),
+    "tolerance": lambda v: is_number(v, 0) or (isinstance(v, float) and v == math.inf),
     "max_iters": lambda v: is_whole(v, 0),
     "start": lambda v: v is None,
 }

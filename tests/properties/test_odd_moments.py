@@ -117,6 +117,11 @@ def distances(x, y):
     return np.sqrt(np.square(a[:, None] - b[None]).sum(axis=-1))
 
 
+def spread_of(x, y):
+    rows = np.vstack([x.single(), y.single()])
+    return np.ptp(rows, axis=0).max(initial=0) if len(rows) else 0
+
+
 @given(pairs_of_tables())
 @example((Handed(FAR, FAR, "far"), Handed(FAR, FAR, "far")))
 @example((Handed(NEAR, NEAR, "near"), Handed(NEAR, NEAR, "near")))
@@ -127,7 +132,7 @@ def test_distances(pair):
     if found is not REFUSED:
         expected = distances(x, y)
         # what is lost is a rounding of the squares of the numbers about their middle
-        spread = max([np.ptp(np.vstack([x.single(), y.single()]), axis=0).max(initial=0), 0])
+        spread = spread_of(x, y)
         np.testing.assert_allclose(
             array(found), np.minimum(expected, np.inf), rtol=1e-5, atol=2e-3 * float(spread)
         )
@@ -151,7 +156,7 @@ def test_neighbours(pair, k, exclude):
         taken = np.take_along_axis(expected, be.to_numpy_array(indices), axis=1)
         np.testing.assert_allclose(array(near), taken, rtol=1e-5, atol=1e-44)
         best = np.sort(expected, axis=1)[:, :k]
-        spread = np.ptp(np.vstack([x.single(), y.single()]), axis=0).max(initial=0)
+        spread = spread_of(x, y)
         np.testing.assert_allclose(taken, best, rtol=1e-5, atol=2e-3 * float(spread))
 
 

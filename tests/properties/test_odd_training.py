@@ -159,7 +159,7 @@ TAP_OPTIONS = {
     "use_GD": is_flag,
     "ratchet": is_flag,
     "init_lr": in_range(0),
-    "tolerance": in_range(0),
+    "tolerance": lambda v: is_number(v, 0) or (isinstance(v, float) and v == np.inf),
     "max_iters": lambda v: is_whole(v, 0),
     "num_samples": lambda v: is_whole(v, 1),
     "order": lambda v: is_whole(v, 1) and v <= 3,

@@ -13,7 +13,7 @@ from paysage.metrics.monitor import default_metrics
 from paysage.models import BoltzmannMachine
 
 #: metrics of which more is better
-LIKELIHOODS = ("PseudoLikelihood", "AISLogLikelihood")
+LIKELIHOODS = ("PseudoLikelihood", "ExactLogLikelihood", "AISLogLikelihood")
 
 
 def pretrain(
@@ -72,13 +72,14 @@ def _shared(settings: dict[str, Any], verbose: bool) -> dict[str, Any]:
 
 
 def _metrics(settings: dict[str, Any], rows: int) -> list[Any]:
-    """Those of every training, and the one that is watched.
+    """Those of every training, and the one that is watched, in every epoch.
 
     Few rows to validate with have too few neighbours for the divergences.
     """
     found, watched = default_metrics(), settings["watch"]
     if watched not in [metric.name for metric in found]:
-        found.append(getattr(metrics, watched)())
+        measured = getattr(metrics, watched)
+        found.append(measured(every=1) if "every" in measured.option_names else measured())
     kind = metrics.KLDivergence, metrics.ReverseKLDivergence
     least = next(metric.k for metric in found if isinstance(metric, kind)) + 1
     return found if rows >= least else [m for m in found if not isinstance(m, kind)]

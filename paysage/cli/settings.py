@@ -25,6 +25,7 @@ WATCHED = (
     "KLDivergence",
     "ReverseKLDivergence",
     "PseudoLikelihood",
+    "ExactLogLikelihood",
     "AISLogLikelihood",
 )
 

@@ -165,7 +165,15 @@ def test_a_pretraining_goes_on_where_it_was_interrupted(facts, paysage, rows, mo
     assert np.array_equal(matrix("whole.h5"), matrix("m.h5"))
 
 
-@pytest.mark.parametrize("metric, sign", [("ReconstructionError", 1), ("PseudoLikelihood", -1)])
+@pytest.mark.parametrize(
+    "metric, sign",
+    [
+        ("ReconstructionError", 1),
+        ("PseudoLikelihood", -1),
+        ("ExactLogLikelihood", -1),
+        ("AISLogLikelihood", -1),
+    ],
+)
 def test_training_ends_when_nothing_gets_better_and_the_best_model_is_kept(
     facts, paysage, rows, metric, sign
 ):

@@ -68,7 +68,8 @@ def log_likelihood(model: BoltzmannMachine, data: Tensor, log_partition: float) 
         )
     state = _state_of(data, model)
     halves = Halves(model)
-    weights = halves.log_weight(state, halves.inputs(state, halves.summed), beta=1.0)
+    with np.errstate(all="ignore"):  # what is not finite is told below
+        weights = halves.log_weight(state, halves.inputs(state, halves.summed), beta=1.0)
     return over_rows(weights - log_partition)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from paysage.errors import ConfigError, DataError
 from paysage.registry import configuring
 
@@ -45,7 +47,8 @@ class Metric:
 
     def update(self, assessment: ModelAssessment) -> None:
         """Measure one more minibatch."""
-        measured = float(self.measure(assessment))
+        with np.errstate(all="ignore"):  # a value that is not finite is told by the monitor
+            measured = float(self.measure(assessment))
         self._count += 1
         self._mean += (measured - self._mean) / self._count
 

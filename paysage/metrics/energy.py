@@ -26,8 +26,8 @@ class EnergyCoefficient(Metric):
         within = pairs.mean_distance(0, 0) + pairs.mean_distance(1, 1)
         if across == 0:  # all rows are one point: the two samples are alike
             return 0.0
-        # The distance is never negative; its estimate in floating point can be.
-        return max(0.0, (across - within) / across) ** 0.5
+        # The distance is never negative; its estimate in floating point can be. NaN stays NaN.
+        return max((across - within) / across, 0.0) ** 0.5
 
 
 class HeatCapacity(Metric):

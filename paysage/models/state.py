@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from paysage import backends as be
 from paysage.checks import check_list, check_whole
 from paysage.errors import ConfigError, ShapeError
@@ -56,7 +58,8 @@ class State:
         visible = be.float_tensor(visible)
         model.layers[0].check_units(visible)
         model.layers[0].check_values(visible)
-        return model.sweeps.pass_up(model.sweeps.empty_state(visible))
+        with np.errstate(over="ignore", invalid="ignore"):  # fields beyond floats are infinite
+            return model.sweeps.pass_up(model.sweeps.empty_state(visible))
 
     @classmethod
     def from_model(cls, batch_size: int, model: BoltzmannMachine) -> State:

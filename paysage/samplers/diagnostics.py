@@ -41,7 +41,7 @@ def integrated_autocorrelation_time(series: Any) -> float:
     """
     x = np.asarray(plain_array(series), dtype=np.float64)
     x = x[:, None] if x.ndim == 1 else x
-    if x.ndim != 2 or len(x) < 2:
+    if x.ndim != 2 or len(x) < 2 or x.size == 0:
         raise ShapeError(f"a series is (steps, chains), at least 2 steps, got {x.shape}")
     if not np.isfinite(x).all() or np.ptp(x) == 0:
         raise DataError("a series must be finite and must change to have an autocorrelation time")

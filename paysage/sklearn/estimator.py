@@ -7,14 +7,20 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.models import BoltzmannMachine, State
 from paysage.optimizers import Optimizer
 from paysage.sklearn.partition import log_partition
-from paysage.sklearn.rows import Minibatches, moments_of, over_blocks, warn_out_of_range
+from paysage.sklearn.rows import (
+    Minibatches,
+    checked_data,
+    moments_of,
+    over_blocks,
+    warn_out_of_range,
+)
 from paysage.sklearn.seeds import seeded
 from paysage.sklearn.training import Training, check_settings
 
@@ -206,7 +212,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def _checked(self, X: Any, reset: bool = False) -> Any:
         """The data, dense or CSR, in single or double precision."""
-        return validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=reset)
+        return checked_data(self, X, dtype=FLOATS, reset=reset)
 
     def _stream(self) -> Any:
         """The random state that draws come from after the fit."""

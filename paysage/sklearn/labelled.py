@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from paysage import backends as be
 from paysage.checks import check_number, check_whole
@@ -20,7 +20,7 @@ from paysage.schedules import Linear
 from paysage.sklearn.estimator import FLOATS, start_at_moments
 from paysage.sklearn.joint import JointTraining, class_logits
 from paysage.sklearn.rbm import own_array, tensor_like
-from paysage.sklearn.rows import dense, over_blocks, warn_out_of_range
+from paysage.sklearn.rows import checked_data, dense, over_blocks, warn_out_of_range
 from paysage.sklearn.seeds import seeded
 from paysage.sklearn.training import check_settings
 
@@ -95,7 +95,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         DivergenceError
             If a parameter becomes NaN or infinite.
         """
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=FLOATS)
+        X, y = checked_data(self, X, y, dtype=FLOATS)
         check_settings(self)
         if not 0 < check_number("generative", self.generative) <= 1:
             raise ConfigError(f"generative is above 0, at most 1, got {self.generative!r}")
@@ -128,7 +128,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         X : array or sparse matrix (n_samples, n_features)
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+        X = checked_data(self, X, dtype=FLOATS, reset=False)
         return over_blocks(lambda rows: be.softmax(self._logits(rows)), X)
 
     def predict(self, X: Any) -> np.ndarray:

@@ -7,14 +7,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from paysage import backends as be
+from paysage.errors import DataError
 from paysage.math_utils import MeanVarianceArrayCalculator
 
 Tensor = Any
 
 #: rows that are looked at together
 BLOCK = 1024
+
+
+def checked_data(estimator: Any, *data: Any, **options: Any) -> Any:
+    """What scikit-learn's ``validate_data`` gives; it does not look for masks."""
+    if any(np.ma.is_masked(part) for part in data):
+        raise DataError("some values of the data are masked; fill them first")
+    with np.errstate(invalid="ignore"):  # infinities of both signs are told all the same
+        return validate_data(estimator, *data, accept_sparse="csr", **options)
 
 
 def dense(rows: Any) -> np.ndarray:
@@ -33,11 +43,10 @@ def over_blocks(function: Callable[[Tensor], Tensor], X: Any, size: int = BLOCK)
     size : int
         Rows of a block.
     """
-    results = [
-        np.asarray(be.to_numpy_array(function(be.from_numpy_array(dense(X[low : low + size])))))
-        for low in range(0, X.shape[0], size)
-    ]
-    return np.concatenate(results)
+    blocks = [X[low : low + size] for low in range(0, X.shape[0], size)]
+    with np.errstate(all="ignore"):  # what is beyond floats is infinite
+        results = [function(be.from_numpy_array(dense(block))) for block in blocks]
+    return np.concatenate([np.asarray(be.to_numpy_array(result)) for result in results])
 
 
 class Minibatches:

@@ -80,7 +80,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 def remove_unfinished(path: str | Path) -> None:
     """Remove what a killed process left of writing `path`; nobody may be writing it now."""
     target = _resolved(path)
-    for partial in target.parent.glob(f"{glob.escape(_start_of_partial(target))}*.part"):
+    token = "[0-9a-f]" * 12  # and not the names of partial files of run.h5.bak, say
+    for partial in target.parent.glob(f"{glob.escape(_start_of_partial(target))}{token}.part"):
         partial.unlink(missing_ok=True)
 
 
@@ -99,9 +100,7 @@ def written_by_one(path: str | Path) -> Iterator[None]:
     """
     check_writable(path)
     target = _resolved(path)
-    # a name that leaves room for the rest
-    name = target.name if len(target.name) <= 60 else _digest(target.name)
-    lock = target.with_name(f"{name}.lock")
+    lock = target.with_name(f"{_short(target.name, 60)}.lock")
     handle = None if fcntl is None else _locked(lock, path)
     try:
         yield
@@ -112,8 +111,11 @@ def written_by_one(path: str | Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _digest(name: str) -> str:
-    return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+def _short(name: str, letters: int) -> str:
+    """A name, or a digest of a longer one, so that there is room for more: 255 bytes in all."""
+    if len(name) <= letters:
+        return name
+    return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:letters]
 
 
 def _locked(lock: Path, path: str | Path) -> int | None:
@@ -141,8 +143,7 @@ def _locked(lock: Path, path: str | Path) -> int | None:
 
 
 def _start_of_partial(target: Path) -> str:
-    # 40 letters of four bytes leave room for the rest in the 255 that a name may have
-    return f".{target.name[:40]}."
+    return f".{_short(target.name, 40)}."
 
 
 def _create(partial: Path) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import subprocess
 import sys
@@ -6,7 +7,7 @@ import pytest
 
 from paysage import files
 from paysage.errors import StorageError
-from paysage.files import written_by_one, written_whole
+from paysage.files import remove_unfinished, written_by_one, written_whole
 
 pytestmark = pytest.mark.backend_free
 
@@ -53,6 +54,18 @@ def test_long_names_of_many_bytes_can_be_written(tmp_path):
     with written_whole(path) as partial:
         partial.write_text("new")
     assert path.read_text() == "new"
+
+
+def test_only_what_is_left_of_one_file_is_removed(tmp_path):
+    long = "the_same_forty_letters_or_more_to_begin_with_"
+    names = ["run.h5", "run.h5.bak.h5", f"{long}a.h5", f"{long}b.h5"]
+    with contextlib.ExitStack() as stack:
+        partial = [stack.enter_context(written_whole(tmp_path / name)) for name in names]
+        for n in (0, 2):
+            remove_unfinished(tmp_path / names[n])
+        assert [part.exists() for part in partial] == [False, True, False, True]
+        for n in (0, 2):
+            partial[n].touch()
 
 
 # one writer

@@ -15,6 +15,9 @@ import numpy as np
 from paysage.errors import StorageError
 
 _SHUFFLE, _BZIP2, _BLOSC = 2, 307, 32001
+#: in the head of a piece of blosc: the last format, both ways to shuffle (by which blosc2 tells its
+#: own heads), and the last codec
+_BLOSC_FORMAT, _EXTENDED, _ZSTD = 2, 0b101, 4
 #: what a packed piece may be larger than an unpacked one
 _OVERHEAD = 2**20
 
@@ -86,12 +89,19 @@ def _of_bzip2(content: bytes, size: int, item: int) -> bytes:
 
 
 def _of_blosc(content: bytes, size: int, item: int) -> bytes:
-    """The head has both sizes, which must be true: blosc writes, and reads, what it says."""
+    """The head must be of blosc itself, and both its sizes true: blosc reads what it says.
+
+    Blosc2, which also reads its own kind of pieces, goes as far as to import Python modules, from
+    the folder one is in, by the numbers of filters and of codecs that those may have.
+    """
     import blosc2
 
     told = [int.from_bytes(content[n : n + 4], "little") for n in (4, 12)]
     if told != [size, len(content)]:
         raise StorageError(f"a piece packed by blosc is damaged: it declares {told} bytes")
+    kind, flags = content[0], content[2]
+    if kind > _BLOSC_FORMAT or flags & _EXTENDED == _EXTENDED or flags >> 5 > _ZSTD:
+        raise StorageError(f"a piece is not packed by blosc: it is of kind {kind}, flags {flags}")
     return blosc2.decompress(content)
 
 

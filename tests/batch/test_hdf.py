@@ -435,6 +435,25 @@ def test_packed_pieces_that_lie(path):
 
 
 @pytest.mark.backend_free
+def test_packed_pieces_that_would_have_modules_imported(path, tmp_path, monkeypatch):
+    """Blosc2 looks for its codec 37 in a module, by a Python that starts in this folder."""
+    (tmp_path / "blosc2_grok.py").write_text("open('executed', 'w').close()")
+    monkeypatch.chdir(tmp_path)
+    write(path, numbers(), "blosc table")
+    with h5py.File(path, "r+") as file:
+        dataset = file["data/table"]
+        mask, stored = dataset.id.read_direct_chunk((0,))
+        for kind, flags in ((5, stored[2]), (2, 0b101), (2, 6 << 5), (5, 6 << 5 | 0b101)):
+            forged = bytearray(stored)
+            forged[0], forged[2], forged[22] = kind, flags, 37
+            dataset.id.write_direct_chunk((0,), bytes(forged), mask)
+            file.flush()
+            with pytest.raises(StorageError, match="is not packed by blosc: it is of kind"):
+                HDFtable(path, "data", 10)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.backend_free
 def test_other_filters_are_named(path):
     write(path, numbers(), "blosc table")
     content = path.read_bytes()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from paysage import backends as be
 from paysage.models.state import State
 
@@ -71,5 +73,6 @@ def _absorb(model: BoltzmannMachine, i: int, step: Tensor) -> None:
     """Let biases take what the fields lose when the offset of layer i grows by a step (n,)."""
     seen = be.unsqueeze(model.layers[i].rescaled(step), axis=0)
     for other, link in _inputs(model, i):
-        field = be.dot(seen, link.connection.weights.W(trans=link.transposed))
+        with np.errstate(invalid="ignore"):  # OpenBLAS raises the flag at numbers beside its own
+            field = be.dot(seen, link.connection.weights.W(trans=link.transposed))
         other.absorb_field_(link.gain * be.flatten(field))

@@ -10,7 +10,6 @@ import numpy as np
 from paysage import backends as be
 from paysage.checks import check_list, check_whole
 from paysage.errors import ConfigError, ShapeError
-from paysage.models.finite import check_finite
 from paysage.models.graph import check_machine
 
 if TYPE_CHECKING:
@@ -66,7 +65,6 @@ class State:
         """Each layer drawn on its own, as if it had no neighbours."""
         check_machine(model)
         batch_size = check_whole("batch_size", batch_size)
-        check_finite(model)
         return cls(layer.random(batch_size) for layer in model.layers)
 
     @classmethod

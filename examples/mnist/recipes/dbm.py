@@ -14,9 +14,10 @@ import recipe
 from paysage import fit
 from paysage.batch import Batch
 from paysage.models import BoltzmannMachine
+from paysage.samplers import SequentialMC
 
 NAME = "dbm"
-SETTINGS = recipe.Training(epochs=12, rate=0.05, mcsteps=2)
+SETTINGS = recipe.Training(epochs=18, rate=0.05, mcsteps=2)
 NUM_HIDDEN = 1000
 
 
@@ -39,9 +40,10 @@ def trained(
     recipe.settings_for(options, settings)  # the same numbers, whether or not the first was trained
     data = recipe.make_batch(recipe.find_images(options), recipe.SAMPLED, settings.batch_size)
     model = grown(below, 10 if options.quick else NUM_HIDDEN, data)
-    taken = recipe.train(
-        model, data, settings, positive_phase=fit.MeanField(tolerance=1e-2, max_sweeps=20)
-    )
+    # a machine that knows the images forgets some of them before chains from noise find them
+    chains = SequentialMC.from_batch(model, data, beta_std=0.0)
+    means = fit.MeanField(tolerance=1e-2, max_sweeps=20)
+    taken = recipe.train(model, data, settings, positive_phase=means, sampler=chains)
     recipe.save(model, NAME, options)
     return model, recipe.Spent(*map(sum, zip(before, taken, strict=True)))
 

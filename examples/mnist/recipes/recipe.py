@@ -104,8 +104,10 @@ def train(model: BoltzmannMachine, data: batch.Batch, settings: Training, **kwar
     """Persistent contrastive divergence at temperature one; gives the seconds that it took.
 
     The rate is held and then brought down to zero; the model ends with the mean of its parameters
-    over the last updates.
+    over the last updates. A ``sampler`` stands for new chains.
     """
+    if "sampler" not in kwargs:
+        kwargs["negative_phase_batch_size"] = settings.chains
     falling = round(settings.decay * settings.epochs)
     rate = schedules.Trapezoid(settings.rate, settings.epochs, decay=falling)
     if settings.l2:
@@ -118,7 +120,6 @@ def train(model: BoltzmannMachine, data: batch.Batch, settings: Training, **kwar
         optimizers.Gradient(stepsize=rate),
         settings.epochs,
         mcsteps=settings.mcsteps,
-        negative_phase_batch_size=settings.chains,
         beta_std=0.0,
         lr_period="epoch",
         average_last=settings.average_last,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -38,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> Result:
     """Train; Ctrl-C finishes the step and writes what there is."""
     settings = gathered(options.config, options)
-    _check_files(settings, options.force)
+    _check_files(settings, options.config, options.force)
     use_backend(argparse.Namespace(**settings))
 
     from paysage.cli import course
@@ -56,7 +57,7 @@ def command(options: argparse.Namespace) -> Result:
     return _result(settings, model, monitor, interrupt.interrupted)
 
 
-def _check_files(settings: dict[str, Any], force: bool) -> None:
+def _check_files(settings: dict[str, Any], config: str | None, force: bool) -> None:
     """Raise a named error before any work where an output is missing, or would be lost."""
     from paysage.files import check_writable
 
@@ -68,10 +69,27 @@ def _check_files(settings: dict[str, Any], force: bool) -> None:
     for log in settings["log"]:
         if Path(log).suffix not in (".csv", ".jsonl"):
             raise ConfigError(f"log is {log!r}, expected a file that ends with .csv or .jsonl")
-    for file in _outputs(settings):
+    outputs = _outputs(settings)
+    _check_apart([settings["data"], *([] if config is None else [config]), *outputs])
+    for file in outputs:
         # what is resumed goes on with the files of its beginning
         check_free(file, force or settings["resume"])
         check_writable(file)
+
+
+def _check_apart(files: list[Any]) -> None:
+    """Raise a ConfigError if a file to be written is another one, or the data, or the settings."""
+    places = [_place(file) for file in files]
+    twice = next((file for n, file in enumerate(files) if places[n] in places[:n]), None)
+    if twice is not None:
+        raise ConfigError(f"{twice} is named twice: give each of data, settings and outputs a file")
+
+
+def _place(file: str) -> str:
+    try:
+        return os.path.realpath(file)
+    except ValueError:  # no name of a file: whoever opens it says so
+        return file
 
 
 def _outputs(settings: dict[str, Any]) -> list[Any]:

@@ -213,7 +213,10 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
 
     def _one_hot(self, label: Any, number: int) -> np.ndarray:
         """A row (K,) for each of so many samples, of one label or of one each."""
-        labels = np.asarray(label)
+        try:
+            labels = np.asarray(label)
+        except ValueError as error:  # lists of different lengths
+            raise ShapeError(f"label is one for all samples or one for each: {error}") from error
         if labels.shape not in ((), (number,)):
             raise ShapeError(
                 f"label is one for all {number} samples or one for each, got shape {labels.shape}"

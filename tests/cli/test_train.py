@@ -251,6 +251,22 @@ def test_files_are_not_lost(error, paysage, rows, here):
         (here / name).unlink()
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--out ./rows.npy",
+        "--checkpoint ./m.h5",
+        "--best m.h5",
+        "--log log.csv ./log.csv",
+        "--model dbm --pretrain 1 --hidden 3 3 --checkpoint run.h5 --best run_1.h5",
+    ],
+)
+def test_no_file_is_two_things(error, rows, here, flags):
+    before = {path: path.read_bytes() for path in here.iterdir() if path.is_file()}
+    assert "is named twice" in error(f"{TRAIN} {flags} --force")
+    assert {path: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
+
+
 @pytest.mark.backend_free
 @pytest.mark.parametrize(
     "text, said",

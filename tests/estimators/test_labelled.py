@@ -184,6 +184,7 @@ def test_samples_follow_the_seed_and_go_on():
     [
         ({"label": "d"}, DataError, "got the label 'd'; the labels are"),
         ({"label": 1}, DataError, "got the label 1"),
+        ({"label": [["a"], ["a", "b"]]}, ShapeError, "one for each: .* inhomogeneous"),
         ({"label": ["a", "b"]}, ShapeError, r"one for all 3 samples or one for each, got .*\(2,\)"),
         ({"n_samples": 0}, ConfigError, "n_samples"),
         ({"n_steps": -1}, ConfigError, "n_steps"),

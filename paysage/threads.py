@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -43,6 +43,7 @@ VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 #: threads that may share tasks now; zero where the number of a product's threads is not limited
 _sharing = 0
+_setting = threading.RLock()  # of two threads that come at once one sets the limit
 _here = threading.local()  # .working: in this thread a task runs that may have others beside it
 
 
@@ -180,9 +181,15 @@ def _serve(jobs: SimpleQueue[Callable[[], Any]]) -> None:
         jobs.get()()
 
 
-# a forked process inherits the queue but not the threads
+def _after_fork() -> None:
+    """A forked process inherits the queue, and the lock as it is, but not the threads."""
+    global _setting
+    _setting = threading.RLock()
+    _jobs.cache_clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_jobs.cache_clear)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def pieces(size: int, operations: float) -> list[slice]:
@@ -221,16 +228,24 @@ def in_pieces(work: Callable[[slice], Any], size: int, operations: float) -> Non
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    global _sharing
+    with ExitStack() as undo:
+        with _setting:
+            if not _sharing:
+                _limit(undo)
+        yield
+
+
+def _limit(undo: ExitStack) -> None:
+    # undone last: whoever sees a zero finds the application's own numbers
+    undo.callback(_share, 0)
+    _share(min(os.cpu_count() or 1, MAX_THREADS))  # which takes 10 microseconds to know
+    undo.enter_context(_controller().limit(limits=1, user_api="blas"))
     torch = sys.modules.get("torch")  # a backend that is not in use is not loaded for this
-    before = torch.get_num_threads() if torch else 1
-    with _controller().limit(limits=1, user_api="blas"):
-        try:
-            _sharing = min(os.cpu_count() or 1, MAX_THREADS)  # which takes 10 microseconds to know
-            if torch:
-                torch.set_num_threads(1)
-            yield
-        finally:
-            _sharing = 0
-            if torch:
-                torch.set_num_threads(before)
+    if torch:
+        undo.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
+
+
+def _share(number: int) -> None:
+    global _sharing
+    _sharing = number

@@ -47,6 +47,15 @@ def test_a_subclass_gives_the_promise_anew():
 
 
 @pytest.mark.backend_free
+def test_mean_fields_of_ones_own_promise_nothing():
+    class Silent(fit.MeanField):
+        """It may look at numbers."""
+
+    found = [is_capturable(kind(tolerance=0)) for kind in (fit.MeanField, Silent)]
+    assert found == [True, False] and not is_capturable(fit.MeanField(tolerance=0.1))
+
+
+@pytest.mark.backend_free
 def test_a_function_promises_by_the_decorator():
     @capturable
     def function(tensor, text="a"):

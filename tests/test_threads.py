@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -60,6 +61,52 @@ def test_an_inner_limit_leaves_the_outer_one_standing(two_threads):
             assert set(blas_threads()) == {1}
         assert set(blas_threads()) == {1}
     assert set(blas_threads()) == {2}
+
+
+class Controller:
+    """In the place of the libraries: what happens while the limit is set and undone."""
+
+    def __init__(self, before, after):
+        self.before, self.after = before, after
+
+    @contextmanager
+    def limit(self, **_):
+        self.before()
+        yield
+        self.after()
+
+
+def test_of_two_threads_that_come_at_once_one_sets_the_number(two_threads, monkeypatch):
+    """Each would take that of the other for the application's, and leave it behind."""
+    inside, leave, limits = threading.Event(), threading.Event(), []
+
+    def second():
+        with threads_for(1):
+            inside.set()
+            leave.wait(60)
+
+    def before():
+        limits.append(threading.current_thread())
+        if len(limits) == 1:
+            other.start()
+            inside.wait(0.2)  # it waits for this thread, or is in there already
+
+    other = threading.Thread(target=second)
+    controller = Controller(before, lambda: None)
+    monkeypatch.setattr(threads, "_controller", lambda: controller)
+    with threads_for(1):
+        leave.set()
+        other.join()
+    assert limits == [threading.current_thread()]
+
+
+def test_the_number_is_back_before_anybody_else_may_set_it(two_threads, monkeypatch):
+    seen = []
+    controller = Controller(lambda: None, lambda: seen.append(threads._sharing))
+    monkeypatch.setattr(threads, "_controller", lambda: controller)
+    with threads_for(1):
+        pass
+    assert seen[0] > 0 and threads._sharing == 0
 
 
 def test_large_products_keep_all_threads(two_threads):

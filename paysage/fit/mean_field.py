@@ -24,6 +24,8 @@ class MeanField(Capturable):
         Sweeps at most.
     """
 
+    capturable = True
+
     def __init__(self, tolerance: float = 1e-3, max_sweeps: int = 30) -> None:
         self.tolerance = check_number("tolerance", tolerance)
         self.max_sweeps = check_whole("max_sweeps", max_sweeps, 1)
@@ -33,7 +35,7 @@ class MeanField(Capturable):
 
     def is_capturable(self) -> bool:
         """Whether the number of sweeps depends on nothing."""
-        return self.tolerance == 0
+        return self.capturable and self.tolerance == 0
 
     def settle(self, sweeps: Sweeps, state: State) -> None:
         """Pass up from the visible units of a state, then sweep, in place."""

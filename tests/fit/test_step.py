@@ -65,6 +65,7 @@ RULES = {
     "rmsprop": optimizers.RMSProp,
     "adam": optimizers.ADAM,
     "textbook": lambda rate: optimizers.ADAM(rate, bias_correction=True),
+    "clipped": lambda rate: optimizers.ADAM(rate, max_norm=0.1),
 }
 METHODS = {"pcd": fit.pcd, "cd": fit.cd}
 

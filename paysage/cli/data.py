@@ -13,6 +13,8 @@ from paysage.errors import ConfigError, DataError, PaysageError, StorageError, i
 from paysage.files import written_whole
 
 HDF5 = (".h5", ".hdf5", ".hdf")
+#: how a .npy file begins, and a .npz file, which is a zip archive
+NUMPY = (b"\x93NUMPY", b"PK")
 #: data sets that are found by their names
 NAMED = ("digits", "mnist", "mnist/test")
 
@@ -102,6 +104,7 @@ def load_array(path: Path, key: str | None = None) -> np.ndarray:
         It has several arrays, or none of that name.
     """
     try:
+        _check_beginning(path)
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
@@ -111,6 +114,16 @@ def load_array(path: Path, key: str | None = None) -> np.ndarray:
         raise
     except Exception as error:  # NumPy raises whatever a damaged file leads it to
         raise StorageError(f"{path} cannot be read: {in_brief(error)}") from error
+
+
+def _check_beginning(path: Path) -> None:
+    """Anything else NumPy takes for a pickle, and advises to load it as one."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    if not head.startswith(NUMPY):
+        raise StorageError(
+            f"{path} cannot be read: it begins with {head!r}, as no .npy or .npz does"
+        )
 
 
 def _member(archive: Any, path: Path, key: str | None) -> np.ndarray:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pickle
 import zipfile
 
 import h5py
@@ -72,6 +73,15 @@ def test_arrays_of_numpy(error, here, what):
 def test_archives_of_numpy(error, here, content, said):
     (here / "a.npz").write_bytes(content)
     assert said in error("plot a.npz --out p.png")
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("content", [b"", pickle.dumps([1.0]), b"0,1\n1,0\n"])
+def test_what_is_no_file_of_numpy_is_not_advised_to_be_unpickled(error, here, content):
+    (here / "a.npy").write_bytes(content)
+    said = error("plot a.npy --out p.png")
+    assert f"a.npy cannot be read: it begins with {content[:6]!r}, as no .npy" in said
+    assert "pickle" not in said
 
 
 @pytest.mark.backend_free

@@ -115,6 +115,8 @@ def zero_mask(tensor: Tensor, mask: Any) -> None:
 def fixed_column_norm(tensor: Tensor, norm: float = 1.0) -> None:
     """Scale each column of a matrix to one Euclidean norm; a column of zeros stays.
 
+    A column with a value that is not finite has no direction, and becomes NaN.
+
     Parameters
     ----------
     tensor : (m, n)
@@ -124,8 +126,16 @@ def fixed_column_norm(tensor: Tensor, norm: float = 1.0) -> None:
     """
     _check_matrix("fixed_column_norm", tensor)
     norm = check_number("norm", norm)
-    present = be.norm(tensor, axis=0, keepdims=True)
-    tensor *= norm / (present + be.cast_float(be.equal(present, 0.0)))
+    if be.num_elements(tensor) == 0:
+        return
+    with np.errstate(invalid="ignore"):
+        # at most one each, so that their squares neither overflow nor vanish
+        tensor /= _one_for_zero(be.maximum(be.tmax(tensor, 0, True), -be.tmin(tensor, 0, True)))
+        tensor *= norm / _one_for_zero(be.norm(tensor, axis=0, keepdims=True))
+
+
+def _one_for_zero(x: Tensor) -> Tensor:
+    return x + be.cast_float(be.equal(x, 0.0))
 
 
 def get_config(constraint: Constraint) -> dict[str, Any]:

@@ -64,10 +64,20 @@ def _of(low: float, high: float) -> Callable[[Callable[..., Tensor]], Callable[.
 def scale(tensor: Tensor, denominator: Any = 1) -> Tensor:
     """Divide by a number, or by one number a column.
 
+    Parameters
+    ----------
+    tensor : tensor (..., n)
+    denominator : float, or tensor, array or list () or (n,)
+        An array without axes holds one number.
+
     Raises
     ------
     ConfigError
-        If a number to divide by is zero, or none.
+        If a number to divide by is zero or not finite, or a truth value.
+    DataError
+        If it is no number at all, such as text.
+    ShapeError
+        If there are not as many as columns.
     """
     tensor, divisor = be.float_tensor(tensor), _divisor(denominator)
     if be.ndim(divisor) and tuple(be.shape(divisor)) != tuple(be.shape(tensor))[-1:]:
@@ -155,8 +165,17 @@ def one_hot(data: Any, category_list: Sequence[Any]) -> Tensor:
     -------
     tensor (B, K) or (B, n·K)
         Each column of the data becomes K columns.
+
+    Raises
+    ------
+    ConfigError
+        If the categories are no list of different numbers or strings.
+    DataError
+        If an element is in no category, or the data are no array: sparse, masked, ragged.
+    ShapeError
+        If the data have other axes.
     """
-    values, categories = np.asarray(be.to_numpy_array(data)), _categories(category_list)
+    values, categories = _elements(data), _categories(category_list)
     if values.ndim not in (1, 2):
         raise ShapeError(f"one_hot got data of shape {values.shape}, expected (B,) or (B, n)")
     if categories.dtype.kind in "biuf" and values.dtype.kind == "f":
@@ -173,6 +192,16 @@ def one_hot(data: Any, category_list: Sequence[Any]) -> Tensor:
             f"{list(category_list)}"
         )
     return be.float_tensor(matches.reshape(len(table), table.shape[1] * len(categories)))
+
+
+def _elements(data: Any) -> np.ndarray:
+    """Numbers or strings as an array; a DataError if they are in none, or some are masked."""
+    if np.ma.is_masked(data):
+        raise DataError("one_hot got data of which some are masked; fill them first")
+    try:
+        return np.asarray(be.to_numpy_array(data))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"one_hot got data that are no array: {error}") from error
 
 
 def _categories(category_list: Any) -> np.ndarray:

@@ -139,10 +139,10 @@ class PCA:
         ------
         ConfigError, ShapeError, DataError
             For an impossible number, a tensor that is no table, too few rows or columns, or values
-            that are not finite.
+            that are not finite or masked.
         """
         num_components = check_whole("num_components", num_components, 1)
-        rows = np.asarray(plain_array(be.to_numpy_array(tensor)), dtype=np.float64)
+        rows = np.asarray(plain_array(tensor), dtype=np.float64)
         if rows.ndim != 2:
             raise ShapeError(f"PCA got data of shape {rows.shape}, expected (rows, columns)")
         for count, what in zip(rows.shape, ("rows", "columns"), strict=True):

@@ -163,7 +163,11 @@ def test_neighbours(pair, k, exclude):
 COMPONENTS = st.one_of(st.integers(1, 4), things())
 
 
+MASKED = np.ma.masked_array(np.ones((3, 2)), mask=np.eye(3, 2, dtype=bool))
+
+
 @given(handed(), COMPONENTS)
+@example(Handed(MASKED, None, "masked"), 1)
 def test_components_of_a_table(x, k):
     found = attempt(PCA.from_svd, x.what, k)
     good = x.means is not None and x.means.ndim == 2 and np.isfinite(x.means).all()

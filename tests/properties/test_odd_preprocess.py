@@ -5,7 +5,7 @@ import json
 import numpy as np
 from hypothesis import example
 from hypothesis import strategies as st
-from odd import REFUSED, Handed, array, attempt, given, handed, is_number, shapes, things
+from odd import REFUSED, Handed, array, attempt, given, handed, shapes, things
 
 from paysage import backends as be
 from paysage import preprocess as pre
@@ -23,24 +23,27 @@ def test_doing_nothing(x):
 
 
 @given(handed(), st.one_of(things(), st.floats(0.1, 10)))
+@example(Handed(np.eye(2), np.eye(2), "eye"), np.array(2))
+@example(Handed(np.eye(2), np.eye(2), "eye"), np.array(False))
 def test_scale(x, divisor):
     found = attempt(pre.scale, x.what, divisor)
-    numbers = is_number(divisor) and divisor != 0
-    if (not numbers and not _is_row(divisor, x)) or x.means is None:
-        assert found is REFUSED
-    elif found is not REFUSED:
+    shape = _shape_of_divisors(divisor)
+    fits = shape is not None and x.means is not None and shape in ((), x.means.shape[-1:])
+    assert (found is REFUSED) == (not fits)
+    if fits:
         _check_scaled(found, x, divisor)
-    else:  # a row of other length
-        assert _is_row(divisor, x) and not numbers
     assert x.same_now()
 
 
-def _is_row(divisor, x):
+def _shape_of_divisors(divisor):
+    """Of numbers that one can divide by; an array of no axes holds one, and a truth value none."""
+    if divisor is None or isinstance(divisor, bool | np.bool_ | str | bytes):
+        return None
     try:
-        row = np.asarray(divisor, np.float64)
+        numbers = np.asarray(divisor, np.float64)
     except (TypeError, ValueError):
-        return False
-    return divisor is not None and bool(row.ndim and (row != 0).all() and np.isfinite(row).all())
+        return None
+    return numbers.shape if np.isfinite(numbers).all() and (numbers != 0).all() else None
 
 
 def _check_scaled(found, x, divisor):
@@ -93,14 +96,21 @@ CATEGORIES = st.one_of(
 )
 
 
+NO_ARRAYS = ("masked", "ragged", "sparse", "sparse tensor")
+MASKED = np.ma.masked_array(np.ones((3, 2)), mask=np.eye(3, 2, dtype=bool))
+
+
 @given(handed(values=("binary", "grey", "constant", "nan")), CATEGORIES)
+@example(Handed(MASKED, None, "masked"), [0, 1])
 def test_one_hot(x, categories):
     found = attempt(pre.one_hot, x.what, categories)
     good = x.means is not None and x.means.ndim in (1, 2) and _are_numbers(categories)
     if good:
         numbers = [float(c) for c in categories]
         good = len(set(numbers)) == len(numbers) and set(x.means.flat) <= set(numbers)
-    if x.means is not None:
+    if x.means is None:
+        assert found is REFUSED or x.made not in NO_ARRAYS
+    elif x.means.size or _are_numbers(categories):  # no elements are in categories of any kind
         assert (found is REFUSED) == (not good)
     if good:
         table = x.means.reshape(len(x.means), int(np.prod(x.means.shape[1:])))

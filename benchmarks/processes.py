@@ -60,7 +60,7 @@ def measure(
     step = make_step(model, phases, fit.pcd, optimizers.ADAM(1e-3), rows, capture=True)
     seconds = []
     timed.begin()
-    with room_for_steps(model, rows):
+    with room_for_steps():
         for _ in range(updates):
             begun = time.perf_counter()
             step(units)

@@ -27,7 +27,7 @@ from paysage.backends.cpu import kernels, zero_skipping
 from paysage.fit import Phases
 from paysage.layers import BernoulliLayer
 from paysage.models import BoltzmannMachine
-from paysage.threads import threads_for
+from paysage.threads import one_thread_each
 
 LOOPS = {
     zero_skipping: ("product", "product_transposed", "moments", "write_transposed"),
@@ -87,7 +87,7 @@ def run(hidden: int, rows: int, steps: int) -> tuple[float, Stopwatch, list[floa
     trainer.monitor.generator_metrics.clear()
     trainer.train(optimizer, 1, mcsteps=steps, verbose=False)
     phases, watch = Phases(model, rows, mcsteps=steps), Stopwatch()
-    with threads_for(rows * model.largest_matrix()):
+    with one_thread_each():
         minibatches = [v for v, _ in zip(data.iterate("train"), range(UPDATES), strict=False)]
         for visible in minibatches[:50]:
             update(model, phases, optimizer, visible)

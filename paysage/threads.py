@@ -1,10 +1,10 @@
-"""How many threads a matrix product gets.
+"""Who gets the cores: one thread a matrix product, and products side by side.
 
 A product of a training step takes a fraction of a millisecond. The threads of a BLAS library spin
 while they wait for one another, so if any other program wants a core, each product waits for the
 scheduler instead: 28 ms instead of 0.5 ms was seen on two cores, an epoch of a minute instead of a
-second. One thread costs less than a factor of two where the machine is idle, and its results do not
-depend on the number of cores. Large products keep all threads.
+second; and it rounds otherwise on another number of threads. So each product runs on one, and what
+takes long is cut into pieces that sleeping threads share: the number of cores changes no result.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-#: products of fewer multiplications than this, about 10 ms of one core, run on one thread
-FEW_MULTIPLICATIONS = 5e8
-
 #: multiplications that are worth waking another thread, about 200 microseconds of one core: the
 #: waking takes some 50, and two threads of Python wait for each other
 WORTH_CUTTING = 1e7
@@ -32,16 +29,22 @@ WORTH_CUTTING = 1e7
 #: multiplications that are worth more than two pieces, about a millisecond of one core
 WORTH_QUARTERS = 5e7
 
+#: multiplications that are worth more than four pieces, about ten milliseconds of one core
+WORTH_MANY = 5e8
+
 #: rows or columns of a piece: products of fewer are slow
 MIN_PIECE = 48
 
-#: threads that share the tasks of a step
-MAX_THREADS = 4
+#: rows or columns of one of more than four pieces: a product pays for its other factor once more
+LONG_PIECE = 120
+
+#: pieces, and threads that share them
+MAX_THREADS = 16
 
 #: whoever sets one of these has chosen the number of threads already
 VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
-#: threads that may share tasks now; zero where the number of a product's threads is not limited
+#: threads that may share tasks now; zero where products may have several threads
 _sharing = 0
 _setting = threading.RLock()  # of two threads that come at once one sets the limit
 _here = threading.local()  # .working: in this thread a task runs that may have others beside it
@@ -56,28 +59,25 @@ def _controller() -> Any:
 
 
 @contextmanager
-def threads_for(multiplications: float) -> Iterator[None]:
-    """While open, products run on one thread if even the largest of them is small.
+def one_thread_each() -> Iterator[None]:
+    """While open, each product runs on one thread, so that `side_by_side` can share the cores.
 
-    Within another one that limits the threads it does nothing.
-
-    Parameters
-    ----------
-    multiplications : float
-        Of the largest product: rows times units times units.
+    Within another one it does nothing, nor where a variable of the environment sets the threads.
     """
-    chosen = _sharing or any(name in os.environ for name in VARIABLES)
-    if chosen or multiplications >= FEW_MULTIPLICATIONS:
+    if _sharing or any(name in os.environ for name in VARIABLES):
         yield
         return
-    with _one_thread():
+    with ExitStack() as undo:
+        with _setting:
+            if not _sharing:
+                _limit(undo)
         yield
 
 
 def side_by_side(*tasks: Callable[[], Any], operations: float = math.inf) -> list[Any]:
     """Call functions that share nothing they write to, at once where there are cores for them.
 
-    Inside `threads_for` each product has one thread, so that several can run side by side; waiting
+    Inside `one_thread_each` a product has one thread, so that several can run side by side; waiting
     threads sleep. The results are those of calling one after the other, which is what happens
     within a task that runs beside others already. If several fail, the error of the first one is
     raised, after all have ended.
@@ -204,9 +204,13 @@ def pieces(size: int, operations: float) -> list[slice]:
     operations : float
         Multiplications, or what takes as long as so many, for the whole range.
     """
-    number = 1 if operations < WORTH_CUTTING else 2 if operations < WORTH_QUARTERS else MAX_THREADS
-    number = max(1, min(number, size // MIN_PIECE))
-    return _cut(size, number)
+    if operations < WORTH_CUTTING:
+        number = 1
+    elif operations < WORTH_QUARTERS:
+        number = 2
+    else:
+        number = 4 if operations < WORTH_MANY else max(4, min(size // LONG_PIECE, MAX_THREADS))
+    return _cut(size, max(1, min(number, size // MIN_PIECE)))
 
 
 @functools.lru_cache
@@ -224,15 +228,6 @@ def in_pieces(work: Callable[[slice], Any], size: int, operations: float) -> Non
         work(slice(0, size))
     else:
         side_by_side(*(partial(work, part) for part in pieces(size, operations)))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    with ExitStack() as undo:
-        with _setting:
-            if not _sharing:
-                _limit(undo)
-        yield
 
 
 def _limit(undo: ExitStack) -> None:

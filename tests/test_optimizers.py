@@ -10,7 +10,7 @@ from paysage import backends as be
 from paysage import constraints, optimizers, schedules
 from paysage.errors import ConfigError
 from paysage.models import ModelGradient
-from paysage.threads import threads_for, working
+from paysage.threads import one_thread_each, working
 
 EPSILON = float(np.finfo(np.float32).eps)
 STEPS = 7
@@ -398,7 +398,7 @@ def test_steps_without_a_promise_are_made_one_after_the_other():
     for _ in range(2):
         be.set_seed(3)
         model = build("BBB", (5, 4, 3))
-        with threads_for(1):
+        with one_thread_each():
             Noisy(0.1).update(model, next(gradients(model)))
         found.append(np.concatenate([array(param).ravel() for _, param in flat(model)]))
     assert np.array_equal(*found) and len(np.unique(found[0])) == len(found[0])

@@ -1,11 +1,11 @@
-"""Small products run on one thread, and an application's own choice stands."""
+"""A product runs on one thread, and an application's own choice stands."""
 
 import itertools
 import os
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import numpy as np
@@ -13,16 +13,17 @@ import pytest
 
 from paysage import threads
 from paysage.threads import (
-    FEW_MULTIPLICATIONS,
+    MAX_THREADS,
     MIN_PIECE,
     VARIABLES,
     WORTH_CUTTING,
+    WORTH_MANY,
     WORTH_QUARTERS,
     _jobs,
     in_pieces,
+    one_thread_each,
     pieces,
     side_by_side,
-    threads_for,
     undivided,
     working,
 )
@@ -49,15 +50,15 @@ def two_threads(monkeypatch):
         yield
 
 
-def test_small_products_get_one_thread_and_the_former_number_comes_back(two_threads):
-    with threads_for(100 * 784 * 200):
+def test_products_get_one_thread_and_the_former_number_comes_back(two_threads):
+    with one_thread_each():
         assert set(blas_threads()) == {1}
     assert set(blas_threads()) == {2}
 
 
 def test_an_inner_limit_leaves_the_outer_one_standing(two_threads):
-    with threads_for(1):
-        with threads_for(1):
+    with one_thread_each():
+        with one_thread_each():
             assert set(blas_threads()) == {1}
         assert set(blas_threads()) == {1}
     assert set(blas_threads()) == {2}
@@ -81,7 +82,7 @@ def test_of_two_threads_that_come_at_once_one_sets_the_number(two_threads, monke
     inside, leave, limits = threading.Event(), threading.Event(), []
 
     def second():
-        with threads_for(1):
+        with one_thread_each():
             inside.set()
             leave.wait(60)
 
@@ -94,7 +95,7 @@ def test_of_two_threads_that_come_at_once_one_sets_the_number(two_threads, monke
     other = threading.Thread(target=second)
     controller = Controller(before, lambda: None)
     monkeypatch.setattr(threads, "_controller", lambda: controller)
-    with threads_for(1):
+    with one_thread_each():
         leave.set()
         other.join()
     assert limits == [threading.current_thread()]
@@ -104,18 +105,13 @@ def test_the_number_is_back_before_anybody_else_may_set_it(two_threads, monkeypa
     seen = []
     controller = Controller(lambda: None, lambda: seen.append(threads._sharing))
     monkeypatch.setattr(threads, "_controller", lambda: controller)
-    with threads_for(1):
+    with one_thread_each():
         pass
     assert seen[0] > 0 and threads._sharing == 0
 
 
-def test_large_products_keep_all_threads(two_threads):
-    with threads_for(FEW_MULTIPLICATIONS):
-        assert set(blas_threads()) == {2}
-
-
 def test_the_number_comes_back_after_an_error(two_threads):
-    with pytest.raises(KeyError), threads_for(1):
+    with pytest.raises(KeyError), one_thread_each():
         raise KeyError
     assert set(blas_threads()) == {2}
 
@@ -123,7 +119,7 @@ def test_the_number_comes_back_after_an_error(two_threads):
 @pytest.mark.parametrize("name", VARIABLES)
 def test_who_has_set_a_variable_is_left_alone(two_threads, monkeypatch, name):
     monkeypatch.setenv(name, "2")
-    with threads_for(1):
+    with one_thread_each():
         assert set(blas_threads()) == {2}
 
 
@@ -132,7 +128,7 @@ def test_torch_gets_one_thread_too(two_threads):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with threads_for(1):
+        with one_thread_each():
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
     finally:
@@ -145,7 +141,7 @@ def test_results_come_in_the_order_of_the_tasks(two_threads, monkeypatch, limite
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     _jobs.cache_clear()
     tasks = [partial(pow, 2, k) for k in range(9)]
-    with threads_for(1 if limited else FEW_MULTIPLICATIONS):
+    with one_thread_each() if limited else nullcontext():
         assert side_by_side(*tasks) == [2**k for k in range(9)]
     _jobs.cache_clear()
 
@@ -153,7 +149,7 @@ def test_results_come_in_the_order_of_the_tasks(two_threads, monkeypatch, limite
 def test_tasks_run_in_several_threads(two_threads, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     meeting = threading.Barrier(2, timeout=60)  # whoever is alone there fails
-    with threads_for(1):
+    with one_thread_each():
         side_by_side(meeting.wait, meeting.wait)
 
 
@@ -164,9 +160,9 @@ def test_an_error_in_either_of_two_comes_out(two_threads, place):
 
     jobs = [lambda: None, lambda: None]
     jobs[place] = fail
-    with threads_for(1), pytest.raises(KeyError):
+    with one_thread_each(), pytest.raises(KeyError):
         side_by_side(*jobs)
-    with threads_for(1):
+    with one_thread_each():
         assert side_by_side(lambda: 1, lambda: 2) == [1, 2]
 
 
@@ -180,7 +176,7 @@ def test_an_error_comes_out_after_all_have_ended(two_threads):
         time.sleep(0.05)
         ended.append(1)
 
-    with threads_for(1), pytest.raises(KeyError):
+    with one_thread_each(), pytest.raises(KeyError):
         side_by_side(fail, slow)
     assert ended == [1]
 
@@ -200,7 +196,7 @@ def test_an_interrupt_after_any_call_comes_out_when_all_have_ended(two_threads, 
         if here and next(calls) == place:
             raise KeyboardInterrupt
 
-    with threads_for(1):
+    with one_thread_each():
         side_by_side(task, task)
         place, interrupted = -1, True
         while interrupted:
@@ -222,7 +218,7 @@ def test_numpys_error_state_goes_along(two_threads):
     def overflow():
         return np.float32(1e38) * np.float32(1e38)
 
-    with threads_for(1), np.errstate(over="raise"), pytest.raises(FloatingPointError):
+    with one_thread_each(), np.errstate(over="raise"), pytest.raises(FloatingPointError):
         side_by_side(lambda: None, overflow, overflow)
 
 
@@ -230,7 +226,7 @@ def test_tasks_within_tasks_are_called_one_after_the_other(two_threads):
     def inner():
         return side_by_side(threading.get_ident, threading.get_ident)
 
-    with threads_for(1):
+    with one_thread_each():
         for first, second in side_by_side(inner, inner):
             assert first == second
         assert side_by_side(lambda: 3, lambda: 4) == [3, 4]
@@ -254,6 +250,12 @@ def test_pieces_cover_a_range_once(size, work):
     assert len(parts) == 1 or work
 
 
+@pytest.mark.parametrize("size, most", [(480, 4), (720, 6), (1000, 8), (10**5, MAX_THREADS)])
+def test_what_takes_long_is_cut_into_more_pieces(size, most):
+    assert len(pieces(size, WORTH_MANY)) == most
+    assert len(pieces(size, WORTH_QUARTERS)) == 4
+
+
 @pytest.mark.parametrize("operations", [1, WORTH_CUTTING, WORTH_QUARTERS])
 def test_work_in_pieces_is_the_whole(two_threads, operations):
     done, parts = np.zeros(200), []
@@ -262,7 +264,7 @@ def test_work_in_pieces_is_the_whole(two_threads, operations):
         parts.append(part)
         done[part] += 1
 
-    with threads_for(1):
+    with one_thread_each():
         in_pieces(work, 200, operations)
     assert (done == 1).all()
     assert len(parts) == {1: 1, WORTH_CUTTING: 2, WORTH_QUARTERS: 4}[operations]

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paysage.errors import ShapeError
-from paysage.threads import threads_for
+from paysage.threads import in_pieces, one_thread_each
 
 #: a pair (λ, w) is good when |C w − λ w| is at most this part of λ
 TOLERANCE = 1e-5
@@ -61,14 +61,24 @@ class Comoments:
         merging = np.sqrt(self.num * (len(rows) / num)) * step
         centred = np.vstack([rows - mean, merging])
         right = centred if self.basis is None else centred @ self.basis
-        with threads_for(centred.size * right.shape[1]):
-            self.total = self.total + centred.T @ right
+        self.total = self.total + _moments(centred, right)
         self.mean = self.mean + step * (len(rows) / num)
         self.num = num
 
     def product(self) -> np.ndarray:
         """The covariance, divided by the number of rows, times Q."""
         return self.total / self.num
+
+
+def _moments(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The product leftᵀ right, (B, n)(B, p) -> (n, p)."""
+    out = np.empty((left.shape[1], right.shape[1]))
+    in_pieces(
+        lambda part: np.dot(left[:, part].T, right, out=out[part]),
+        len(out),
+        left.size * out.shape[1],
+    )
+    return out
 
 
 def _comoments(rows: Rows, basis: np.ndarray | None = None) -> Comoments:
@@ -82,6 +92,7 @@ def _comoments(rows: Rows, basis: np.ndarray | None = None) -> Comoments:
     return moments
 
 
+@one_thread_each()
 def by_covariance(rows: Rows, num_components: int) -> Spectrum:
     """All of the covariance in one pass, then its eigenvectors."""
     moments = _comoments(rows)
@@ -90,6 +101,7 @@ def by_covariance(rows: Rows, num_components: int) -> Spectrum:
     return Spectrum(moments.num, moments.mean, vectors[:, top], values[top])
 
 
+@one_thread_each()
 def by_block_lanczos(
     rows: Rows, num_components: int, passes: int, start: np.ndarray
 ) -> tuple[Spectrum, float]:

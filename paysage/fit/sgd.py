@@ -242,10 +242,7 @@ class StochasticGradientDescent:
                 _checkpoint=file,
                 callbacks=called,
             )
-            with (
-                room_for_steps(self.model, max(chains, self.batch.batch_size)),
-                _together(processes),
-            ):
+            with room_for_steps(), _together(processes):
                 training.run(stored)
             self.paused = training.paused
 

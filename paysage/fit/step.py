@@ -16,7 +16,7 @@ from paysage.models import BoltzmannMachine
 from paysage.models.centering import means_of_centered, move_offsets
 from paysage.optimizers import Optimizer
 from paysage.optimizers.base import check_gradient
-from paysage.threads import threads_for, undivided
+from paysage.threads import one_thread_each, undivided
 
 Tensor = Any
 
@@ -195,17 +195,11 @@ class CapturedStep(Step):
             )
 
 
-def room_for_steps(model: BoltzmannMachine, rows: int) -> AbstractContextManager[None]:
-    """The threads that steps run in while this is open: one on the GPU, which queues them itself.
-
-    Parameters
-    ----------
-    rows : int
-        Of the larger phase.
-    """
+def room_for_steps() -> AbstractContextManager[None]:
+    """For the threads of steps while it is open: one on the GPU, which queues them itself."""
     if be.get_backend().processor == "gpu":
         return undivided()
-    return threads_for(rows * model.largest_matrix())
+    return one_thread_each()
 
 
 def make_step(

@@ -11,7 +11,7 @@ import numpy as np
 from paysage import backends as be
 from paysage.likelihood.halves import Halves
 from paysage.models import State
-from paysage.threads import pieces, side_by_side, threads_for
+from paysage.threads import one_thread_each, pieces, side_by_side
 
 Tensor = Any
 
@@ -54,9 +54,8 @@ def anneal(halves: Halves, state: State, betas: np.ndarray, bar: Any) -> tuple[n
         )
         for part in parts
     ]
-    most = max(part.stop - part.start for part in parts)
     # infinities are looked for once, at the end
-    with threads_for(most * largest_matrix), np.errstate(all="ignore"):
+    with one_thread_each(), np.errstate(all="ignore"):
         draws = be.separate_draws(len(tasks))
         ends = side_by_side(*(partial(_inside, *pair) for pair in zip(draws, tasks, strict=True)))
     return np.asarray(be.to_numpy_array(increments)), max(ends)

@@ -13,7 +13,7 @@ from paysage.likelihood.halves import double, two_halves
 from paysage.likelihood.normalizable import check_normalizable, check_states
 from paysage.likelihood.rows import LogLikelihood, over_rows
 from paysage.models import BoltzmannMachine
-from paysage.threads import side_by_side, threads_for
+from paysage.threads import one_thread_each, side_by_side
 
 Tensor = Any
 
@@ -53,7 +53,7 @@ def pseudo_log_likelihood(model: BoltzmannMachine, data: Tensor) -> LogLikelihoo
         return over_rows(double(machine.log_likelihood(visible)))
     number = int(be.shape(visible)[0])
     blocks = [visible[low : low + BLOCK] for low in range(0, number, BLOCK)]
-    with threads_for(BLOCK * model.largest_matrix()):
+    with one_thread_each():
         sums = side_by_side(*(partial(_sum_over_units, machine, rows) for rows in blocks))
     return over_rows(np.concatenate(sums))
 

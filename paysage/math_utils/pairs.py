@@ -9,7 +9,6 @@ from paysage import backends as be
 from paysage.backends.contract import Tensor
 from paysage.errors import DataError, ShapeError
 from paysage.math_utils.neighbors import exact_neighbors, squared_distances_within, take_nearest_
-from paysage.threads import threads_for
 
 #: A squared distance below this part of the greatest one may be off by more than 1e-4 of itself.
 RESOLVED = 1e-2
@@ -46,8 +45,7 @@ class SamplePairs:
         self.dimension = width
         self._rows = be.vstack([first, second])
         self._parts = (slice(0, n), slice(n, n + m))
-        with threads_for((n + m) ** 2 * width):
-            self.squares = squared_distances_within(self._rows)
+        self.squares = squared_distances_within(self._rows)
 
     @cached_property
     def distances(self) -> Tensor:

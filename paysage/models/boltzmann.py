@@ -25,7 +25,7 @@ from paysage.models.sweep import Sweeps, update_hook
 from paysage.models.tap import GibbsFreeEnergy, StateTAP, check_means, gibbs_free_energy
 from paysage.models.tap_descent import Minimizer, TAPReport, warn_unconverged
 from paysage.registry import configuring
-from paysage.threads import threads_for
+from paysage.threads import one_thread_each
 
 Tensor = Any
 
@@ -180,8 +180,7 @@ class BoltzmannMachine:
         hook, held = update_hook(method), self.clamped_layers(clamped)
         calls = _functions(callbacks)
         parts = self.blocks.parts(state.batch_size())
-        rows = state.batch_size() if calls else parts[0].stop
-        with threads_for(rows * self.largest_matrix()):
+        with one_thread_each():
             if calls or len(parts) == 1:
                 self.sweeps.run(n, state, hook, beta, held, calls)
             else:
@@ -345,7 +344,7 @@ mean_square_weight, damping
         if seed is None:
             seed = StateTAP.from_model(num_samples, self)
         check_means(self, seed)
-        with threads_for(seed.batch_size() * self.largest_matrix()):
+        with one_thread_each():
             state, report = rule.run(energy, seed)
         if not report.converged:
             warn_unconverged(report, tolerance)

@@ -93,10 +93,12 @@ class Link(NamedTuple):
 
 
 def _product(a: Any, b: Any, out: Any) -> Any:
-    """be.units_dot(a, b, out=out); in pieces if there are many rows to write, and no GPU."""
+    """be.units_dot(a, b, out=out); in pieces if there are many rows, and no GPU."""
     rows = len(a)
-    if out is None or rows < 2 * MIN_PIECE or be.get_backend().processor != "cpu":
+    if rows < 2 * MIN_PIECE or be.get_backend().processor != "cpu":
         return be.units_dot(a, b, out=out)
+    if out is None:
+        out = be.zeros((rows, b.shape[1]))
 
     def some(part: slice) -> None:
         be.units_dot(a[part], b, out=out[part])

@@ -19,7 +19,7 @@ from paysage.samplers.chains import (
     state_of,
 )
 from paysage.samplers.ladder import LadderSampler
-from paysage.threads import threads_for
+from paysage.threads import one_thread_each
 
 
 class TemperedTransitions(LadderSampler):
@@ -80,7 +80,7 @@ class TemperedTransitions(LadderSampler):
         state = self.get_state()
         self.model.check_start(state)
         held = self.model.clamped_layers(self.clamped)
-        with threads_for(state.batch_size() * self.model.largest_matrix()):
+        with one_thread_each():
             for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
                 self._up.run(1, state, "sample", clamped=held)
                 self._walk(state, held)

@@ -78,7 +78,7 @@ class JointTraining:
         """
         one_hot = np.eye(self.model.layers[2].num_units, dtype=np.float32)[labels]
         self.optimizer.update_lr()
-        with room_for_steps(self.model, self.rows), np.errstate(all="ignore"):
+        with room_for_steps(), np.errstate(all="ignore"):
             for low in range(0, len(order), self.rows):
                 some = order[low : low + self.rows]
                 self._step(be.float_tensor(dense(X[some])), be.float_tensor(one_hot[some]))

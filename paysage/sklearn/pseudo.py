@@ -9,7 +9,7 @@ import numpy as np
 
 from paysage import backends as be
 from paysage.sklearn.rows import dense
-from paysage.threads import side_by_side, threads_for
+from paysage.threads import one_thread_each, side_by_side
 
 Tensor = Any
 
@@ -33,7 +33,7 @@ def pseudo_log_likelihoods(
     """
     parameters = [be.from_numpy_array(p) for p in (components.T.copy(), visible, hidden)]
     blocks = [X[low : low + BLOCK] for low in range(0, X.shape[0], BLOCK)]
-    with threads_for(BLOCK * components.size):
+    with one_thread_each():
         return np.concatenate(side_by_side(*(partial(_of_rows, b, *parameters) for b in blocks)))
 
 

@@ -72,7 +72,7 @@ class Training:
         for epoch in range(1, int(num_epochs) + 1):
             start = time.perf_counter()
             # infinities are looked for once, and named: no warning at every operation
-            with room_for_steps(self.model, self._rows), np.errstate(all="ignore"):
+            with room_for_steps(), np.errstate(all="ignore"):
                 for visible in data:
                     self._step(visible)
             check_finite(self.model)

@@ -5,7 +5,7 @@ import pytest
 
 from paysage import backends as be
 from paysage.errors import ShapeError
-from paysage.threads import threads_for
+from paysage.threads import one_thread_each
 
 SIGMAS = 5  # standard errors that a right answer may be off
 EPS = 2.0**-23
@@ -119,7 +119,7 @@ def test_bernoulli_sample_of_many_rows_in_pieces(monkeypatch):
     for worth in (np.inf, 1):
         monkeypatch.setattr("paysage.threads.WORTH_CUTTING", worth)
         be.set_seed(9)
-        with threads_for(1):
+        with one_thread_each():
             draws.append(arr(be.bernoulli_sample(f, be.zeros(5), be.float_tensor(beta[:, None]))))
     np.testing.assert_array_equal(*draws)
 

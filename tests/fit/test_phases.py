@@ -158,7 +158,7 @@ def test_the_number_of_cores_makes_no_difference(cut, free_threads, monkeypatch,
         model = make()
         phases = Phases(model, ROWS)
         assert len(phases._parts(ROWS)) == 2
-        with threads.threads_for(1):
+        with threads.one_thread_each():
             for _ in range(3):
                 gradient = method(data_of(model, ROWS), phases)
         found.append([array(leaf) for leaf in gradient.leaves()])

@@ -9,7 +9,7 @@ from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Weights
 from paysage.models import State
 from paysage.samplers import SequentialMC
-from paysage.threads import threads_for
+from paysage.threads import one_thread_each
 
 METHODS = ["markov_chain", "mean_field_iteration", "deterministic_iteration"]
 # three sweeps of means in single precision; the map is a contraction or nearly so
@@ -367,7 +367,7 @@ def test_fields_of_many_rows_are_summed_in_pieces(monkeypatch):
     expected = [array(model.sweeps.field(state, i)) for i in range(3)]
     monkeypatch.setattr("paysage.threads.WORTH_CUTTING", 1)
     monkeypatch.setattr("paysage.threads.MIN_PIECE", 1)
-    with threads_for(1):
+    with one_thread_each():
         found = [array(model.sweeps.field(state, i)) for i in range(3)]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)

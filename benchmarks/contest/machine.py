@@ -18,7 +18,7 @@ def describe() -> dict[str, str]:
     found = {
         "processor": f"{cpu()}, {os.cpu_count()} cores",
         "GPU": graphics() or "none",
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
         **{package: installed(package) for package in PACKAGES},
         "commit": commit(),

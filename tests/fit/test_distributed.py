@@ -39,8 +39,11 @@ def folder(tmp_path_factory):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("this PyTorch has no torch.distributed with gloo")
-    path = tmp_path_factory.mktemp("together")
-    ended = torchrun(TESTS / "together.py", path)
+    for _ in range(2):  # gloo was seen to lose a connection as it was made, on a very busy machine
+        path = tmp_path_factory.mktemp("together")
+        ended = torchrun(TESTS / "together.py", path)
+        if "connectFullMesh failed" not in ended.stderr:
+            break
     assert ended.returncode == 0, ended.stderr
     return path
 

@@ -206,7 +206,8 @@ def report(
     """Print the tables; exits with 1 where a band does not hold."""
     rows = table.mean_rows(runs)
     chosen = be.get_backend()
-    machine = f"{chosen.backend} on the {chosen.processor}, {platform.system()} {platform.machine()}"
+    system = f"{platform.system()} {platform.machine()}"
+    machine = f"{chosen.backend} on the {chosen.processor}, {system}"
     machine += f", {processes} processes" if processes > 1 else ""
     if options.json:
         options.json.write_text(

@@ -204,8 +204,8 @@ class Trapezoid(Schedule):
         self.decay = self.steps // 2 if decay is None else _count(self, "decay", decay)
         if self.warm_up + self.decay > self.steps:
             raise ConfigError(
-                f"Trapezoid has {self.steps} steps: {self.warm_up} that rise and {self.decay} that "
-                "fall do not fit"
+                f"Trapezoid has {self.steps} steps: {self.warm_up} of warm_up and {self.decay} of "
+                "decay do not fit"
             )
 
     def shape(self, time: int) -> float:

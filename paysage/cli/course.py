@@ -7,6 +7,7 @@ from typing import Any
 
 from paysage import fit, metrics
 from paysage.batch import Batch
+from paysage.checks import check_whole
 from paysage.cli.machines import make_optimizer
 from paysage.fit import callbacks
 from paysage.metrics.monitor import default_metrics
@@ -23,7 +24,7 @@ def pretrain(
 
     A checkpoint 'run.h5' has 'run_0.h5', 'run_1.h5' and so on beside it, one of each machine.
     """
-    epochs = settings["pretrain"]
+    epochs = check_whole("pretrain", settings["pretrain"])
     if not epochs:
         return True
     trainer = fit.LayerwisePretrain(model, data)
@@ -66,7 +67,7 @@ def _shared(settings: dict[str, Any], verbose: bool) -> dict[str, Any]:
         "lr_period": "epoch",
         "verbose": verbose,
         "checkpoint": settings["checkpoint"],
-        "every": settings["every"],
+        "every": 1 if settings["every"] is None else settings["every"],
         "resume": settings["resume"],
     }
 

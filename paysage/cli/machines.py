@@ -105,7 +105,8 @@ def _add_penalties(model: BoltzmannMachine, settings: dict[str, Any]) -> None:
     for connection in model.connections:
         for name, penalty in (("l1", penalties.l1_penalty), ("l2", penalties.l2_penalty)):
             if settings[name]:
-                connection.weights.add_penalty({"matrix": penalty(settings[name])})
+                strength = check_number(name, settings[name], -math.inf)
+                connection.weights.add_penalty({"matrix": penalty(strength)})
 
 
 def _finish(model: BoltzmannMachine, settings: dict[str, Any]) -> None:
@@ -125,8 +126,9 @@ def _finish(model: BoltzmannMachine, settings: dict[str, Any]) -> None:
 
 def make_optimizer(settings: dict[str, Any], epochs: int) -> optimizers.Optimizer:
     """The optimizer, with its schedule, which gives a value in each of so many epochs."""
-    rate, decay = settings["learning_rate"], settings["decay"]
+    rate = settings["learning_rate"]
     rate = LEARNING_RATES.get(settings["model"], 0.01) if rate is None else rate
+    rate, decay = check_number("learning_rate", rate), check_number("decay", settings["decay"])
     steps = max(1, epochs)
     schedule = {
         "constant": lambda: schedules.Constant(rate),

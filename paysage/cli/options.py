@@ -53,7 +53,7 @@ def use_backend(options: argparse.Namespace) -> None:
 
     if options.backend or options.processor:
         be.set_backend(options.backend, options.processor)
-    be.set_seed(check_whole("seed", options.seed))
+    be.set_seed(check_whole("--seed", options.seed))
 
 
 def image_shape(text: str | None, pixels: int) -> tuple[int, int]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import re
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,7 +111,12 @@ SETTINGS = {
         Setting("processor", "text", None, "where it computes (as configured)", ("cpu", "gpu")),
         Setting("out", "text", None, "file for the trained model"),
         Setting("checkpoint", "text", None, "file to go on from, written after epochs"),
-        Setting("every", "count", 1, "epochs from one writing of the checkpoint to the next"),
+        Setting(
+            "every",
+            "period",
+            None,
+            "epochs, or a time such as 90s, 10min or 2h, between writings of the checkpoint (1)",
+        ),
         Setting("resume", "truth", False, "go on from the checkpoint, if it is there"),
         Setting("log", "texts", [], "metrics of each epoch, to a .csv or .jsonl file"),
         Setting("tensorboard", "text", None, "folder for event files of TensorBoard"),
@@ -117,13 +124,27 @@ SETTINGS = {
 }
 #: letters of a configuration file
 LARGEST_CONFIG = 2**20
-KINDS = {"text": str, "count": int, "number": float}
+#: of a time, in seconds
+UNITS = {"s": 1, "min": 60, "h": 3600}
+
+
+def period(text: str) -> int | timedelta:
+    """A number of epochs, or a time; an ArgumentTypeError for anything else."""
+    found = re.fullmatch(rf"(\d+(?:\.\d+)?) ?({'|'.join(UNITS)})", text, re.ASCII)
+    try:
+        return timedelta(seconds=float(found[1]) * UNITS[found[2]]) if found else int(text)
+    except (OverflowError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{_told(text)}, expected {EXPECTED['period']}") from error
+
+
+KINDS = {"text": str, "count": int, "number": float, "period": period}
 EXPECTED = {
     "text": "a string",
     "texts": "a string, or a list of strings",
     "count": "a whole number",
     "counts": "a whole number, or a list of them",
     "number": "a number",
+    "period": "a number of epochs, or a time such as 90s, 10min or 2h",
     "truth": "true or false",
 }
 
@@ -131,7 +152,6 @@ EXPECTED = {
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """A flag for each setting; those that are not given leave no trace."""
     for s in SETTINGS.values():
-        flag = f"--{s.name.replace('_', '-')}"
         default = "" if s.default in (None, False, []) else f" ({_shown(s.default)})"
         options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": f"{s.help}{default}"}
         if s.kind == "truth":
@@ -140,7 +160,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             options |= {"type": KINDS[s.kind.removesuffix("s")], "choices": s.choices or None}
             options["metavar"] = None if s.choices else "N" if "number" in EXPECTED[s.kind] else "X"
             options["nargs"] = "+" if s.kind.endswith("s") else None
-        parser.add_argument(flag, **options)
+        parser.add_argument(flag_of(s.name), **options)
+
+
+def flag_of(name: str) -> str:
+    """The flag of a setting."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _shown(value: Any) -> str:
@@ -172,7 +197,7 @@ def _check_meaning(s: Setting, settings: dict[str, Any]) -> None:
     name, value = s.of
     if settings[name] != value:
         raise ConfigError(
-            f"{s.name} is a setting of the {name} '{value}', not of '{settings[name]}'"
+            f"{flag_of(s.name)} is a setting of the {name} '{value}', not of '{settings[name]}'"
         )
 
 
@@ -211,6 +236,11 @@ def _checked(name: str, value: Any, path: Path) -> Any:
     if name not in SETTINGS:
         raise ConfigError(f"{path} has the unknown key '{name}': {_nearest(name, SETTINGS)}")
     setting = SETTINGS[name]
+    if setting.kind == "period" and isinstance(value, str):
+        try:
+            return period(value)
+        except argparse.ArgumentTypeError as error:
+            raise ConfigError(f"{path}: {name} is {error}") from error
     if setting.kind.endswith("s"):
         values = value if isinstance(value, list) else [value]
         good = bool(values) and all(_is_of(setting.kind[:-1], v) for v in values)
@@ -229,7 +259,7 @@ def _is_of(kind: str, value: Any) -> bool:
         return isinstance(value, bool)
     if kind == "text":
         return isinstance(value, str)
-    if kind == "count":
+    if kind in ("count", "period"):
         return is_whole(value, smallest=-sys.maxsize) and value <= sys.maxsize
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False

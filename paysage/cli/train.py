@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from paysage.cli.naming import flags_named
 from paysage.cli.options import add_force, add_output, use_backend
 from paysage.cli.output import INTERRUPTED, OK, Result, check_free, say
 from paysage.cli.settings import add_settings, gathered
@@ -39,6 +40,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> Result:
     """Train; Ctrl-C finishes the step and writes what there is."""
     settings = gathered(options.config, options)
+    with flags_named():
+        return _trained(settings, options)
+
+
+def _trained(settings: dict[str, Any], options: argparse.Namespace) -> Result:
     _check_files(settings, options.config, options.force)
     use_backend(argparse.Namespace(**settings))
 
@@ -63,9 +69,10 @@ def _check_files(settings: dict[str, Any], config: str | None, force: bool) -> N
 
     for name in ("data", "out"):
         if settings[name] is None:
-            raise ConfigError(f"{name} is missing: give --{name}, or '{name}' in a configuration")
-    if settings["resume"] and settings["checkpoint"] is None:
-        raise ConfigError("resume needs the file of a checkpoint: --checkpoint run.h5")
+            raise ConfigError(f"{name} is missing; '{name}' in a configuration does as well")
+    for name, given in (("resume", settings["resume"]), ("every", settings["every"] is not None)):
+        if given and settings["checkpoint"] is None:
+            raise ConfigError(f"{name} needs the file of a checkpoint: --checkpoint run.h5")
     for log in settings["log"]:
         if Path(log).suffix not in (".csv", ".jsonl"):
             raise ConfigError(f"log is {log!r}, expected a file that ends with .csv or .jsonl")

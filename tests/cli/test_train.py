@@ -1,5 +1,6 @@
 import csv
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import h5py
@@ -9,6 +10,7 @@ from cli_lines import TRAIN
 
 from paysage import backends as be
 from paysage import fit, layers
+from paysage.cli import main
 from paysage.cli.settings import SETTINGS
 from paysage.models import BoltzmannMachine
 
@@ -116,6 +118,37 @@ def test_settings_reach_the_training(paysage, rows):
     assert fit.read_checkpoint("deep.h5")["settings"]["positive_phase"] is not None
 
 
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    "text, meant",
+    [
+        ("3", 3),
+        ("90s", timedelta(seconds=90)),
+        ("10min", timedelta(minutes=10)),
+        ("1.5 h", timedelta(minutes=90)),
+    ],
+)
+def test_a_checkpoint_is_written_after_epochs_or_a_time(here, rows, monkeypatch, text, meant):
+    given = []
+
+    def train(trainer, *args, **options):
+        given.append(options["every"])
+
+    monkeypatch.setattr(fit.SGD, "train", train)
+    Path("c.toml").write_text(f'every = "{text}"')
+    line = [*f"{TRAIN} --checkpoint run.h5 --quiet --force".split(), "--every"]
+    assert main([*line, text]) == main([*line[:-1], "c.toml"]) == 0
+    assert given == [meant, meant]
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("text", ["5x", "-90s", "2.5", "9" * 400 + "h", "min", "1e3s", "٣s"])
+def test_what_is_no_time(paysage, text):
+    said = paysage(f"{TRAIN} --checkpoint run.h5 --every={text}", 2).err
+    assert "error: argument --every: " in said
+    assert "expected a number of epochs, or a time such as 90s, 10min or 2h" in said
+
+
 def learning_rates(path="log.csv"):
     with open(path) as file:
         return [float(row["learning_rate"]) for row in list(csv.DictReader(file))[1:]]
@@ -208,31 +241,47 @@ def test_a_file_is_streamed(paysage, rows):
     [
         ("--hidden 3 3", "expected one number for the model 'rbm'"),
         ("--model dbm", "expected several numbers for the model 'dbm'"),
-        ("--hidden 0", "hidden must be a whole number, at least 1"),
-        ("--epochs -1", "num_epochs must be a whole number"),
-        ("--batch-size 1000", "batch_size is 1000 but there are only 42 rows"),
-        ("--noise 1", "noise is a setting of the model 'grbm', not of 'rbm'"),
-        ("--pretrain 2", "pretrain is a setting of the model 'dbm', not of 'rbm'"),
-        ("--mean-field", "mean_field is a setting of the model 'dbm'"),
-        ("--warm-up 1", "warm_up is a setting of the schedule 'trapezoid', not of 'power'"),
-        ("--schedule trapezoid --warm-up 2", "2 that rise and 1 that fall do not fit"),
-        ("--model dbm --hidden 3 3 --pretrain -1", "num_epochs must be a whole number"),
-        ("--patience 0", "patience must be a whole number, at least 1"),
-        ("--chains 0", "negative_phase_batch_size must be a whole number"),
-        ("--max-norm 0", "max_norm must be more than zero"),
-        ("--average-last 2", "average_last is the part of the epochs"),
+        ("--hidden 0", "error: --hidden must be a whole number, at least 1"),
+        ("--epochs -1", "error: --epochs must be a whole number"),
+        ("--batch-size 1000", "error: --batch-size is 1000 but there are only 42 rows"),
+        ("--noise 1", "error: --noise is a setting of the model 'grbm', not of 'rbm'"),
+        ("--pretrain 2", "error: --pretrain is a setting of the model 'dbm', not of 'rbm'"),
+        ("--mean-field", "error: --mean-field is a setting of the model 'dbm'"),
+        (
+            "--warm-up 1",
+            "error: --warm-up is a setting of the schedule 'trapezoid', not of 'power'",
+        ),
+        ("--schedule trapezoid --warm-up 2", "2 of --warm-up and 1 of decay do not fit"),
+        ("--model dbm --hidden 3 3 --pretrain -1", "error: --pretrain must be a whole number"),
+        ("--patience 0", "error: --patience must be a whole number, at least 1"),
+        ("--k 0", "error: --k must be a whole number, at least 1"),
+        ("--chains 0", "error: --chains must be a whole number"),
+        ("--max-norm 0", "error: --max-norm must be more than zero"),
+        ("--average-last 2", "error: --average-last is the part of the epochs"),
         ("--model dbm --hidden 3 3 --watch AISLogLikelihood", "AISLogLikelihood"),
         ("--best none/m.h5", "there is no folder"),
-        ("--model grbm --noise 0", "noise must be above 0"),
-        ("--model hopfield --hidden-bias 1", "have no biases"),
-        ("--seed -1", "seed must be a whole number"),
+        ("--model grbm --noise 0", "error: --noise must be above 0"),
+        ("--model hopfield --hidden-bias 1", "have no biases: leave --hidden-bias out"),
+        ("--seed -1", "error: --seed must be a whole number"),
         ("--data none.npy", "there is no file none.npy"),
-        ("--stream", "stream needs an HDF5 file"),
-        ("--resume", "resume needs the file of a checkpoint"),
+        ("--stream", "error: --stream needs an HDF5 file"),
+        ("--resume", "error: --resume needs the file of a checkpoint"),
+        ("--every 2", "error: --every needs the file of a checkpoint"),
+        ("--every 0", "error: --every needs the file of a checkpoint"),
+        ("--every 2h", "error: --every needs the file of a checkpoint"),
+        ("--every 0 --checkpoint c.h5", "error: --every must be a whole number, at least 1"),
+        ("--every 0s --checkpoint c.h5", "error: --every must be a whole number or a time above"),
+        ("--tensorboard rows.npy", "error: cannot make the folder rows.npy"),
         ("--log log.txt", "ends with .csv or .jsonl"),
         ("--out none/m.h5", "there is no folder"),
-        ("--learning-rate nan", "initial"),
-        ("--train-fraction 1", "train_fraction is 1.0"),
+        ("--learning-rate nan", "error: --learning-rate must be a finite number"),
+        ("--decay -1", "error: --decay must be a finite number, at least 0"),
+        ("--schedule trapezoid --warm-up -1", "error: --warm-up of Trapezoid must be"),
+        ("--beta-std -1", "error: --beta-std must be a finite number"),
+        ("--burn-in -1", "error: --burn-in must be a whole number"),
+        ("--l1 nan", "error: --l1 must be a finite number"),
+        ("--l2 inf", "error: --l2 must be a finite number"),
+        ("--train-fraction 1", "error: --train-fraction is 1.0"),
         ("--optimizer gradient --learning-rate 1e38 --model grbm", "lower the learning rate"),
     ],
 )
@@ -284,7 +333,10 @@ def test_no_file_is_two_things(error, rows, here, flags):
         ("data = 3", "data is 3, expected a string"),
         ("[hidden]\nx = 1", "hidden is {'x': 1}"),
         ("epochs = = 2", "is not TOML"),
-        ("epochs = 1", "data is missing"),
+        ("epochs = 1", "error: --data is missing"),
+        ('every = "5x"', "every is '5x', expected a number of epochs, or a time such as 90s"),
+        ('every = "2 h"\ndata = "rows.npy"', "error: --every needs the file of a checkpoint"),
+        ("every = 2.5", "every is 2.5, expected a number of epochs, or a time"),
     ],
 )
 def test_a_bad_file_is_named(error, here, text, said):

@@ -12,7 +12,7 @@ import numpy as np
 
 from paysage import backends as be
 from paysage.checks import check_list, check_whole, is_whole
-from paysage.errors import ConfigError, ShapeError, missing_dependency
+from paysage.errors import ConfigError, ShapeError, StorageError, missing_dependency
 from paysage.files import checked_path
 from paysage.fit.callbacks.base import Callback
 
@@ -46,6 +46,8 @@ class TensorBoard(Callback):
     ------
     MissingDependencyError
         When training begins, without the package tensorboard.
+    StorageError
+        When training begins, and the folder is none and cannot be made.
     """
 
     def __init__(
@@ -67,11 +69,15 @@ class TensorBoard(Callback):
         self._writer: Any = None
 
     def check(self, monitor: ProgressMonitor) -> None:
-        """Raise a MissingDependencyError unless TensorBoard is installed."""
+        """Raise a named error unless TensorBoard is installed, and the folder can be made."""
         try:
             import tensorboard.summary.writer.event_file_writer  # noqa: F401
         except ImportError as error:
             raise missing_dependency("tensorboard", "TensorBoard", "tensorboard") from error
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise StorageError(f"cannot make the folder {self.folder}: {error}") from error
 
     def begin(self, training: Training) -> None:
         """Open a file, and write what was measured before training."""

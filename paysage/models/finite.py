@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from paysage import backends as be
 from paysage.errors import DivergenceError
+from paysage.models.graph import check_machine
 
 if TYPE_CHECKING:
     from paysage.models.boltzmann import BoltzmannMachine
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def not_finite(model: BoltzmannMachine) -> str | None:
-    """Which parameter is the first with NaN or infinity, in words; None if there is none."""
+    """Which parameter is the first with NaN or infinity, in words; None if there is none.
+
+    Raises a BackendError for a machine that was made on another backend.
+    """
+    check_machine(model)
     owners: list[tuple[str, Any]] = [(f"layer {i}", k) for i, k in enumerate(model.layers)]
     owners += [(f"connection {i}", c.weights) for i, c in enumerate(model.connections)]
     for where, owner in owners:

@@ -66,6 +66,7 @@ def test_a_state_of_another_backend_is_refused_and_converted_on_request(other):
     assert model.markov_chain(1, State.from_state(old)).batch_size() == 3
 
 
+@pytest.mark.filterwarnings("error::DeprecationWarning")  # NumPy has no look at the parameters
 def test_a_model_of_another_backend_is_refused_and_unharmed(other, backend):
     model = pair("GB", center=True)
     data = np.random.default_rng(0).normal(size=(40, 4))
@@ -74,6 +75,7 @@ def test_a_model_of_another_backend_is_refused_and_unharmed(other, backend):
     for use in (
         lambda: model.markov_chain(1, State(start)),
         lambda: model.compute_reconstructions(data),
+        lambda: AIS(model),
         lambda: SGD(model, in_memory_batch(data, 10)).train(ADAM(), 1, verbose=False),
     ):
         with pytest.raises(BackendError, match="parameters"):

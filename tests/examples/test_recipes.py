@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from paysage import backends as be
+from paysage.errors import ConfigError
 from paysage.likelihood import exact_log_partition, log_likelihood
 from paysage.models import BoltzmannMachine
 
@@ -105,6 +106,29 @@ def test_a_deep_machine_starts_as_the_restricted_one_that_it_was_grown_from(load
             np.testing.assert_allclose(
                 be.to_numpy_array(a), be.to_numpy_array(b), rtol=1e-5, atol=1e-6
             )
+
+
+def test_a_machine_that_is_deep_already_is_no_start(load, tmp_path):
+    module = load("dbm")
+    module.run(options_of(module, load, f"--out={tmp_path}"))
+    again = options_of(module, load, f"--start={tmp_path / 'dbm-137.h5'}", f"--out={tmp_path}")
+    with pytest.raises(ConfigError, match="two layers"):
+        module.run(again)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    "option",
+    ["--chains=1", "--chains=0", "--betas=0", "--epochs=-2", "--epochs=0", "--seeds=-1", "--out="],
+)
+def test_options_that_cannot_be_meant_are_refused_before_a_machine_is_trained(
+    load, option, tmp_path, capsys
+):
+    (tmp_path / "file").touch()
+    option = f"--out={tmp_path / 'file'}" if option == "--out=" else option
+    with pytest.raises(SystemExit):
+        load("estimates").make_parser("").parse_args([option])
+    assert option.split("=")[0] in capsys.readouterr().err
 
 
 @pytest.mark.backend_free

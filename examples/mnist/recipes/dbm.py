@@ -13,6 +13,7 @@ import recipe
 
 from paysage import fit
 from paysage.batch import Batch
+from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine
 from paysage.samplers import SequentialMC
 
@@ -51,7 +52,10 @@ def trained(
 def first_layers(options: argparse.Namespace) -> tuple[BoltzmannMachine, recipe.Spent]:
     """The restricted machine to start with, and the seconds that its training took here."""
     if options.start:
-        return BoltzmannMachine.from_saved(options.start), recipe.NO_TIME
+        known = BoltzmannMachine.from_saved(options.start)
+        if known.num_layers != 2:
+            raise ConfigError(f"{options.start} has {known!r}, expected one of two layers to start")
+        return known, recipe.NO_TIME
     return recipe.trained_rbm(rbm_sampled.NAME, options, rbm_sampled.SETTINGS, recipe.SAMPLED)
 
 

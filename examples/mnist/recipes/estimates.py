@@ -48,8 +48,9 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     parser = recipe.make_parser(description)
     add = parser.add_argument
     add("--model", metavar="PATH", help="a saved machine to estimate, instead of training one")
-    add("--betas", type=int, metavar="N", help=f"inverse temperatures ({CAREFUL.betas})")
-    add("--chains", type=int, metavar="N", help=f"of each direction ({CAREFUL.num_chains})")
+    steps, chains = recipe.whole_number(1), recipe.whole_number(2)
+    add("--betas", type=steps, metavar="N", help=f"inverse temperatures ({CAREFUL.betas})")
+    add("--chains", type=chains, metavar="N", help=f"of each direction ({CAREFUL.num_chains})")
     return parser
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -153,7 +154,6 @@ def trained_rbm(
 
 def save(model: BoltzmannMachine, name: str, options: argparse.Namespace) -> None:
     """Write the machine to the folder of the options."""
-    options.out.mkdir(parents=True, exist_ok=True)
     model.save(options.out / f"{name}-{options.seed}.h5")
 
 
@@ -163,16 +163,44 @@ def save(model: BoltzmannMachine, name: str, options: argparse.Namespace) -> Non
 def make_parser(description: str | None) -> argparse.ArgumentParser:
     """The options that every recipe takes."""
     parser = argparse.ArgumentParser(description=description)
-    add = parser.add_argument
-    add("--seed", type=int, default=SEED, help="of all random numbers (%(default)s)")
-    add("--seeds", type=int, nargs="+", metavar="N", help="several, one run each, and their mean")
-    add("--epochs", type=int, metavar="N", help="passes through the data (those of the recipe)")
+    add, seed, several = (
+        parser.add_argument,
+        whole_number(0),
+        "several, one run each, and their mean",
+    )
+    add("--seed", type=seed, default=SEED, help="of all random numbers (%(default)s)")
+    add("--seeds", type=seed, nargs="+", metavar="N", help=several)
+    epochs = "passes through the data (those of the recipe)"
+    add("--epochs", type=whole_number(1), metavar="N", help=epochs)
     add("--quick", action="store_true", help="few small images and little work, for a test")
     add("--data", metavar="PATH", help="mnist.h5 (where datasets.find_mnist finds it)")
-    add("--out", type=Path, default=HERE / "output", help="folder for the model (%(default)s)")
+    add("--out", type=folder, default=str(HERE / "output"), help="for the model (%(default)s)")
     add("--backend", choices=("python", "pytorch"), help="what computes (as configured)")
     add("--processor", choices=("cpu", "gpu"), help="where it computes (as configured)")
     return parser
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """A type for argparse: what cannot be meant is refused before anything is trained."""
+
+    def parse(text: str) -> int:
+        if not text.strip().isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"a whole number, at least {least}, got {text!r}")
+        return int(text)
+
+    return parse
+
+
+def folder(text: str) -> Path:
+    """A type for argparse: a folder that can be written to, made if there is none."""
+    path = Path(text)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"no folder {text!r} can be made: {error}") from None
+    if not os.access(path, os.W_OK):
+        raise argparse.ArgumentTypeError(f"the folder {text!r} cannot be written to")
+    return path
 
 
 def main(run: Callable[[argparse.Namespace], Any], parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import recipe
 
 from paysage import backends as be
 from paysage import plotting
@@ -23,7 +24,6 @@ from paysage.samplers.diagnostics import integrated_autocorrelation_time
 
 SHOWN = 12
 NUM_CHAINS = 100
-SEED = 137
 
 
 def run(options: argparse.Namespace) -> tuple[float, float]:
@@ -77,8 +77,9 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("model", metavar="PATH", help="a machine that was saved")
     add("--out", type=Path, default=Path("samples.png"), help="the picture (%(default)s)")
-    add("--sweeps", type=int, default=10_000, metavar="N", help="of a chain (%(default)s)")
-    add("--seed", type=int, default=SEED, help="of all random numbers (%(default)s)")
+    sweeps, seed = recipe.whole_number(2), recipe.whole_number(0)
+    add("--sweeps", type=sweeps, default=10_000, metavar="N", help="of a chain (%(default)s)")
+    add("--seed", type=seed, default=recipe.SEED, help="of all random numbers (%(default)s)")
     return parser
 
 

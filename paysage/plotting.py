@@ -123,7 +123,7 @@ def weight_grid(
     ncols, nrows : int, optional
         Layout, as in `image_grid`.
     vmax : float, optional
-        Weight at the end of the colours; the largest absolute one unless said otherwise.
+        Weight at the end of the colours; the largest finite absolute one unless said otherwise.
     cmap : str or matplotlib colormap
         Colours that diverge from the middle.
     title, filename, show
@@ -134,10 +134,8 @@ def weight_grid(
     matplotlib.figure.Figure
     """
     grid = _as_grid(_array(weights), shape, ncols, nrows)
-    if vmax is not None:
-        check_number("vmax", vmax)
-    else:
-        vmax = float(np.nanmax(np.abs(grid))) or 1.0
+    finite = np.abs(grid[np.isfinite(grid)])
+    vmax = check_number("vmax", vmax) if vmax is not None else float(finite.max(initial=0)) or 1.0
     figure, axes = _draw_grid(grid, (-vmax, vmax), cmap, None, title, 70, show)
     _add_scale(figure, axes, (-vmax, vmax), cmap)
     return _finish(figure, filename, show)

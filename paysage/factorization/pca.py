@@ -50,12 +50,10 @@ class PCA:
 
     def __init__(self, W: Any, var: Any, mean: Any) -> None:
         self.W, self.var, self.mean = map(be.float_tensor, (W, var, mean))
-        shape = tuple(be.shape(self.W))
-        found = tuple(be.shape(self.mean)) + tuple(be.shape(self.var))
-        if shape != found or len(shape) != 2:
+        shape, var, mean = (tuple(be.shape(x)) for x in (self.W, self.var, self.mean))
+        if len(shape) != 2 or (mean, var) != (shape[:1], shape[1:]):
             raise ShapeError(
-                f"PCA got W {shape}, var {tuple(be.shape(self.var))} and mean "
-                f"{tuple(be.shape(self.mean))}, expected (n, k), (k,) and (n,)"
+                f"PCA got W {shape}, var {var} and mean {mean}, expected (n, k), (k,) and (n,)"
             )
 
     def __repr__(self) -> str:

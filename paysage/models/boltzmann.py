@@ -180,7 +180,8 @@ class BoltzmannMachine:
         hook, held = update_hook(method), self.clamped_layers(clamped)
         calls = _functions(callbacks)
         parts = self.blocks.parts(state.batch_size())
-        with one_thread_each():
+        # what becomes NaN or infinite is told at the end
+        with one_thread_each(), np.errstate(all="ignore"):
             if calls or len(parts) == 1:
                 self.sweeps.run(n, state, hook, beta, held, calls)
             else:

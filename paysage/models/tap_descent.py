@@ -81,16 +81,15 @@ class Minimizer:
         numbers = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("use_GD", "ratchet"):
             check_flag(name, numbers.pop(name))
+        check_whole("max_iters", numbers.pop("max_iters"))
         for name, value in numbers.items():
             endless = math.isinf(value) if is_real(value) and name != "tolerance" else False
             if not is_real(value) or not float(value) >= 0 or endless:
                 raise ConfigError(f"{name} must be a number, zero or more, got {value!r}")
-            if name != "max_iters":
-                setattr(self, name, float(value))
+            setattr(self, name, float(value))
         for name in ("mean_weight", "mean_square_weight", "damping"):
             if not numbers[name] < 1:
                 raise ConfigError(f"{name} must be below 1, got {numbers[name]!r}")
-        check_whole("max_iters", self.max_iters)
         if not 0 < self.decrease_on_neg <= 1:
             raise ConfigError(
                 f"decrease_on_neg must be above 0 and at most 1, got {self.decrease_on_neg!r}"

@@ -20,9 +20,12 @@ BLOCK = 1024
 
 
 def checked_data(estimator: Any, *data: Any, **options: Any) -> Any:
-    """What scikit-learn's ``validate_data`` gives; it does not look for masks."""
+    """What scikit-learn's ``validate_data`` gives; it does not look for masks, and counts dates."""
     if any(np.ma.is_masked(part) for part in data):
         raise DataError("some values of the data are masked; fill them first")
+    columns = getattr(data[0], "dtypes", [getattr(data[0], "dtype", None)])
+    if any(getattr(dtype, "kind", "") in ("m", "M") for dtype in columns):
+        raise DataError("some values of the data are dates or times, expected numbers")
     with np.errstate(invalid="ignore"):  # infinities of both signs are told all the same
         return validate_data(estimator, *data, accept_sparse="csr", **options)
 

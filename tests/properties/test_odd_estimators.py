@@ -3,11 +3,12 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
-from hypothesis import assume
+from hypothesis import assume, example
 from hypothesis import strategies as st
-from odd import FLOATS, INTEGERS, attempt, given, handed, is_number, is_whole, things
+from odd import FLOATS, INTEGERS, Handed, attempt, given, handed, is_number, is_whole, things
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
@@ -83,7 +84,12 @@ def assert_alike(one, other):
             assert np.isfinite(np.asarray(a, np.float64)).all()
 
 
+DATES = np.zeros((3, 2), "datetime64[s]")
+
+
 @given(NAMES, TABLES)
+@example("BernoulliRBM", Handed(DATES, None, "dates"))
+@example("GaussianRBM", Handed(pd.DataFrame(DATES), None, "dates"))
 def test_fits(name, x):
     found = quietly(KINDS[name]().fit, x.what)
     good = x.means is not None and x.means.ndim == 2 and x.means.size > 0

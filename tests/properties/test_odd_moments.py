@@ -229,10 +229,14 @@ def test_coordinates(x, name):
         assert x.same_now()
 
 
+NONE, ONE = np.zeros((0, 1)), np.array(0.5)
+
+
 @given(handed(), handed(), handed())
+@example(*(Handed(x, x, "shapes that do as one") for x in (NONE, ONE, NONE)))
 def test_parts_of_components(W, var, mean):
     found = attempt(PCA, W.what, var.what, mean.what)
     parts = [p.means for p in (W, var, mean)]
     good = all(p is not None for p in parts) and parts[0].ndim == 2
-    good = good and parts[1].shape + parts[2].shape == parts[0].shape[::-1]
+    good = good and (parts[2].shape, parts[1].shape) == (parts[0].shape[:1], parts[0].shape[1:])
     assert (found is REFUSED) == (not good)

@@ -1,9 +1,12 @@
 """Pictures of odd arrays are drawn, or refused by a named error; the arrays stay as they are."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import example
 from hypothesis import strategies as st
-from odd import REFUSED, attempt, given, handed, is_whole, things
+from odd import REFUSED, Handed, attempt, given, handed, is_whole, things
 
 from paysage import plotting
 
@@ -24,7 +27,11 @@ def closed(function, *args, **kwargs):
 IMAGES = handed(st.one_of(st.tuples(st.integers(0, 5), st.just(6)), st.sampled_from([(6,), ()])))
 
 
+INF = np.array([[np.inf, 1.0, 0.0, 0.0, -1.0, 0.0]])
+
+
 @given(IMAGES, st.one_of(st.none(), things()), share=5)
+@example(Handed(INF, INF, "inf"), None)
 def test_grids(x, columns):
     good = x.means is not None and x.means.ndim == 2 and x.means.size > 0
     good = good and (columns is None or is_whole(columns, 1))
@@ -46,6 +53,8 @@ def test_histograms(x):
 
 
 @given(things(), share=5)
+@example(np.uint8(2))
+@example(Fraction(1, 2))
 def test_pictures_of_anything(thing):
     images = np.ones((2, 6))
     for act in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from paysage.likelihood.ais import AIS
@@ -27,9 +28,18 @@ class Sandwich:
     log_partition: float
     """from both, by Bennett's acceptance ratio of whole annealing paths: right for any speed"""
     standard_error: float
-    """of ``log_partition``, if the way back starts at samples of the model"""
-    by_neighbours: float
-    """by the same ratio between neighbouring temperatures, summed: as far off as the chains lag"""
+    """of ``log_partition``, if the way back starts at samples of the model; without rounding"""
+    base_log_partition: float
+    """of the independent units, where the paths begin"""
+
+    @cached_property
+    def by_neighbours(self) -> float:
+        """By the same ratio between neighbouring temperatures, as far off as the chains lag.
+
+        Found when it is asked for, in a time that grows with temperatures and chains.
+        """
+        there, back = self.lower.increments, -self.upper.increments[::-1]
+        return self.base_log_partition + bennett_ratio(there, back)
 
     @property
     def gap(self) -> float:
@@ -73,8 +83,7 @@ def sandwich(
     there, back = lower.log_weights, -upper.log_weights
     whole = bennett_ratio(there[None], back[None])
     error = ratio_error(there, back, whole)
-    steps = bennett_ratio(lower.increments, -upper.increments[::-1])
-    found = Sandwich(lower, upper, log_base + whole, error, log_base + steps)
+    found = Sandwich(lower, upper, log_base + whole, error, log_base)
     if not abs(found.gap) <= CLOSED:
         warnings.warn(
             f"the two directions of AIS differ by {found.gap:.2f} nats, more than {CLOSED}: take "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from numbers import Real
 from pathlib import Path
@@ -160,8 +161,9 @@ class BoltzmannMachine:
             return
         check_finite(self)
         for i, (layer, units) in enumerate(zip(self.layers, state, strict=True)):
-            low, high = layer.support or (-float("inf"), float("inf"))
-            if not be.is_finite_all(units) or not be.tall((units >= low) & (units <= high)):
+            low, high = layer.support or (-math.inf, math.inf)
+            ends = be.item(be.tmin(units)), be.item(be.tmax(units))  # NaN if any unit is
+            if not (all(map(math.isfinite, ends)) and low <= ends[0] and ends[1] <= high):
                 raise DataError(
                     f"sweeps cannot begin where layer {i}, {layer!r}, has units that are NaN, "
                     f"infinite or not from {low:g} to {high:g}"

@@ -121,6 +121,9 @@ def test_the_sandwich_closes_around_the_truth(name, recwarn):
     assert abs(found.log_partition - truth) < 5 * found.standard_error
     # each direction has an error of a few hundredths here; their combination no larger one
     assert found.standard_error < 0.03
+    assert "by_neighbours" not in vars(found), "worked out though nobody has asked"
+    # chains that lag pull each end, and the ratio between neighbours, by about half of the gap
+    assert abs(found.by_neighbours - truth) < 5 * found.standard_error + abs(found.gap)
 
 
 @pytest.mark.filterwarnings("ignore::paysage.likelihood.LikelihoodWarning")

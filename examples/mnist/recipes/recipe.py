@@ -154,6 +154,7 @@ def trained_rbm(
 
 def save(model: BoltzmannMachine, name: str, options: argparse.Namespace) -> None:
     """Write the machine to the folder of the options."""
+    options.out.mkdir(parents=True, exist_ok=True)
     model.save(options.out / f"{name}-{options.seed}.h5")
 
 
@@ -163,18 +164,13 @@ def save(model: BoltzmannMachine, name: str, options: argparse.Namespace) -> Non
 def make_parser(description: str | None) -> argparse.ArgumentParser:
     """The options that every recipe takes."""
     parser = argparse.ArgumentParser(description=description)
-    add, seed, several = (
-        parser.add_argument,
-        whole_number(0),
-        "several, one run each, and their mean",
-    )
+    add, seed, epochs = parser.add_argument, whole_number(0), whole_number(1)
     add("--seed", type=seed, default=SEED, help="of all random numbers (%(default)s)")
-    add("--seeds", type=seed, nargs="+", metavar="N", help=several)
-    epochs = "passes through the data (those of the recipe)"
-    add("--epochs", type=whole_number(1), metavar="N", help=epochs)
+    add("--seeds", type=seed, nargs="+", metavar="N", help="several, one run each, and their mean")
+    add("--epochs", type=epochs, metavar="N", help="passes through the data (those of the recipe)")
     add("--quick", action="store_true", help="few small images and little work, for a test")
     add("--data", metavar="PATH", help="mnist.h5 (where datasets.find_mnist finds it)")
-    add("--out", type=folder, default=str(HERE / "output"), help="for the model (%(default)s)")
+    add("--out", type=folder, default=HERE / "output", help="for the model (%(default)s)")
     add("--backend", choices=("python", "pytorch"), help="what computes (as configured)")
     add("--processor", choices=("cpu", "gpu"), help="where it computes (as configured)")
     return parser

@@ -219,8 +219,10 @@ def make_step(
     capture : bool
         Whether it may be captured.
     """
-    parts = (model, phases, method, optimizer)
-    if phases.processes.size > 1:
+    parts, processes = (model, phases, method, optimizer), phases.processes
+    if processes.size > 1:
+        if capture and be.can_capture() and processes.first:
+            log.info("training steps are not captured: %d processes share them", processes.size)
         return SharedStep(*parts)
     if not capture or not be.can_capture():
         return Step(*parts)

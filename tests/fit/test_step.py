@@ -18,7 +18,7 @@ from paysage.backends.pytorch_backend.capture import Outside
 from paysage.batch import in_memory_batch
 from paysage.errors import BackendError
 from paysage.fit import Phases
-from paysage.fit.step import WARM_UP_STEPS, CapturedStep, Step
+from paysage.fit.step import WARM_UP_STEPS, CapturedStep, SharedStep, Step, make_step
 from paysage.layers import BernoulliLayer
 from paysage.models import BoltzmannMachine
 from paysage.samplers import SequentialMC
@@ -321,6 +321,32 @@ def test_what_does_not_promise_it_is_not_captured_and_named_once(recorded, caplo
     assert not recorded
     said = [r.message for r in caplog.records if "not captured" in r.message]
     assert len(said) == 1 and name in said[0]
+
+
+class Twin(fit.Processes):
+    """A process beside another one that never says a word."""
+
+    def tell(self, value):
+        return value
+
+    def add_up_(self, tensor):
+        pass
+
+
+@each("capture", [True, False])
+def test_processes_that_share_steps_capture_none_and_say_so_once(recorded, caplog, capture):  # noqa: F811
+    caplog.set_level(logging.INFO, logger="paysage.fit")
+    processes = Twin.alone()
+    processes.size = 2
+    captured_training(PLAIN(), processes=processes, capture=capture)
+    assert not recorded
+    said = [r.message for r in caplog.records if "not captured" in r.message]
+    assert said == capture * ["training steps are not captured: 2 processes share them"]
+    caplog.clear()
+    processes.rank = 1  # the first one has said it for all
+    phases = Phases(PLAIN(), 6, processes=processes)
+    step = make_step(phases.model, phases, fit.pcd, optimizers.ADAM(0.1), ROWS, capture)
+    assert isinstance(step, SharedStep) and not caplog.records
 
 
 def test_a_layer_of_ones_own_may_promise_it(recorded):  # noqa: F811

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paysage import datasets
+from paysage import datasets, storage
 from paysage.batch import DataShuffler, HDFtable
+from paysage.batch.contents import contents
 from paysage.errors import DataError, StorageError
 from paysage.storage.pickles import read_plain
 
@@ -172,3 +173,28 @@ def test_a_group_that_holds_itself(path):
         HDFtable(path, "x", 5)
     with pytest.raises(StorageError, match="holds itself"):
         shuffle(path)
+
+
+# names
+
+
+@pytest.mark.parametrize("kind", ["group", "table", "tree"])
+def test_names_that_are_no_text(path, kind):
+    """h5py gives them as bytes."""
+    name = b"\xff\xfe"
+    with h5py.File(path, "w") as file:
+        if kind == "table":
+            file[name] = np.zeros((3, 2))
+        else:
+            group = file.create_group(name)
+            group["document"] = group["digest" if kind == "tree" else "other"] = np.zeros(3)
+    with pytest.raises(StorageError, match="is no UTF-8"):
+        contents(path)
+    for read in (shuffle, lambda path: HDFtable(path, "x", 2)):
+        with pytest.raises(StorageError):
+            read(path)
+    if kind == "tree":
+        with pytest.raises(StorageError, match="is no UTF-8"):
+            storage.read_all(path)
+    else:
+        assert storage.read_all(path) == {}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from paysage.errors import StorageError
 from paysage.storage import hdf5_lock
 from paysage.storage.opening import open_source
-from paysage.storage.strangers import text_attribute
+from paysage.storage.strangers import text, text_attribute
 
 
 class Contents(NamedTuple):
@@ -35,7 +35,7 @@ def contents(filename: Any) -> list[Contents]:
     inside: list[str] = []  # of groups that were taken as a whole
 
     def look(path: str, node: Any) -> None:
-        if any(path.startswith(group) for group in inside):
+        if text(path).startswith(tuple(inside)):
             return
         table = _of_group(path, node) if hasattr(node, "keys") else _of_dataset(path, node)
         if table is not None:

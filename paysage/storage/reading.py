@@ -14,6 +14,7 @@ from paysage.storage.document import (
     digest,
     unflatten,
 )
+from paysage.storage.strangers import text
 
 _MAX_DIMS = 32  # of HDF5
 
@@ -49,7 +50,7 @@ def find_keys(file: Any, name: str) -> list[str]:
 
     def look(path: str, node: Any) -> None:
         if hasattr(node, "keys") and {"document", "digest"} <= set(node):
-            found.append(path)
+            found.append(text(path))
 
     try:
         file.visititems(look)

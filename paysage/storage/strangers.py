@@ -42,10 +42,24 @@ def is_group(node: Any) -> bool:
 
 
 def members(group: Any) -> dict[str, Any]:
-    """The groups and datasets directly below a group; links are left out."""
+    """The groups and datasets directly below a group; links are left out.
+
+    Raises
+    ------
+    StorageError
+        If a name is no text.
+    """
     import h5py
 
-    return {n: group[n] for n in group if isinstance(group.get(n, getlink=True), h5py.HardLink)}
+    names = [n for n in group if isinstance(group.get(n, getlink=True), h5py.HardLink)]
+    return {text(name): group[name] for name in names}
+
+
+def text(name: Any) -> str:
+    """A name in an HDF5 file, which h5py gives as bytes if it is no UTF-8: a StorageError."""
+    if not isinstance(name, str):
+        raise StorageError(f"the name {name!r} is no UTF-8")
+    return name
 
 
 def attribute(node: Any, name: str) -> Any:

@@ -160,6 +160,8 @@ class BoltzmannMachine:
         if be.is_capturing():
             return
         check_finite(self)
+        if state.batch_size() == 0:  # no rows have no least unit
+            return
         for i, (layer, units) in enumerate(zip(self.layers, state, strict=True)):
             low, high = layer.support or (-math.inf, math.inf)
             ends = be.item(be.tmin(units)), be.item(be.tmax(units))  # NaN if any unit is

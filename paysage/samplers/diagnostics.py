@@ -43,8 +43,9 @@ def integrated_autocorrelation_time(series: Any) -> float:
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2 or len(x) < 2 or x.size == 0:
         raise ShapeError(f"a series is (steps, chains), at least 2 steps, got {x.shape}")
-    if not np.isfinite(x).all() or np.ptp(x) == 0:
+    if not np.isfinite(x).all() or x.min() == x.max():
         raise DataError("a series must be finite and must change to have an autocorrelation time")
+    x = x / np.abs(x).max()  # squares of very large and very small numbers are none
     sums = 2.0 * np.cumsum(autocorrelation(x)) - 1.0
     beyond = np.arange(len(sums)) >= WINDOW * sums
     return float(sums[np.argmax(beyond) if beyond.any() else -1])

@@ -31,6 +31,13 @@ def test_one_chain_may_be_a_vector():
     assert integrated_autocorrelation_time(x) == integrated_autocorrelation_time(x[:, 0])
 
 
+@pytest.mark.parametrize("unit", [1e200, 1e-200])
+def test_the_unit_of_a_series_does_not_matter(unit):
+    x = autoregressive(0.5, 1000, 1)
+    found = integrated_autocorrelation_time(x * unit)
+    assert found == pytest.approx(integrated_autocorrelation_time(x), rel=1e-9)
+
+
 def test_the_autocorrelation_is_the_sum_of_products():
     x = autoregressive(0.7, 50, 3)
     y = x - x.mean()

@@ -32,6 +32,12 @@ def test_parameters_that_are_no_numbers(where, value, kind):
 
 
 @pytest.mark.parametrize("kind", SAMPLERS)
+def test_no_chains_stay_none(kind):
+    state = kind.generate_fantasy_state(pair("BB"), 0, 3)
+    assert [be.shape(units) for units in state] == [(0, 4), (0, 3)]
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
 def test_a_model_that_diverges_later_is_noticed(kind):
     model = pair("BB")
     chains = kind.from_model(model, 5)

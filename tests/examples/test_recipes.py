@@ -12,7 +12,7 @@ import pytest
 
 from paysage import backends as be
 from paysage.errors import ConfigError
-from paysage.likelihood import exact_log_partition, log_likelihood
+from paysage.likelihood import exact_log_partition, log_likelihood, variational_bound
 from paysage.models import BoltzmannMachine
 
 pytest.importorskip("sklearn", reason="scikit-learn, which has the digits, is not installed")
@@ -106,6 +106,20 @@ def test_a_deep_machine_starts_as_the_restricted_one_that_it_was_grown_from(load
             np.testing.assert_allclose(
                 be.to_numpy_array(a), be.to_numpy_array(b), rtol=1e-5, atol=1e-6
             )
+
+
+def test_a_machine_that_is_not_centered_is_a_start_too(load):
+    module, recipe = load("dbm"), load("recipe")
+    data = recipe.make_batch(recipe.find_images(options_of(module, load)), recipe.SAMPLED, 100)
+    plain = recipe.centered_machine([64, 5], center=False)
+    plain.initialize(data, method="glorot_normal")
+    model = module.grown(plain, 4, data)
+    model.connections[1].weights.params.matrix[:] = 0.0
+    visible = next(data.iterate("validate"))
+    wanted = log_likelihood(plain, visible, exact_log_partition(plain))
+    found = variational_bound(model, visible, exact_log_partition(model))
+    np.testing.assert_allclose(found.rows, wanted.rows, atol=1e-3)  # sums of a hundred in float32
+    assert all(layer.center for layer in model.layers)
 
 
 def test_a_machine_that_is_deep_already_is_no_start(load, tmp_path):

@@ -14,7 +14,7 @@ import recipe
 from paysage import fit
 from paysage.batch import Batch
 from paysage.errors import ConfigError
-from paysage.models import BoltzmannMachine
+from paysage.models import BoltzmannMachine, State
 from paysage.samplers import SequentialMC
 
 NAME = "dbm"
@@ -61,6 +61,8 @@ def first_layers(options: argparse.Namespace) -> tuple[BoltzmannMachine, recipe.
 
 def grown(below: BoltzmannMachine, num_hidden: int, data: Batch) -> BoltzmannMachine:
     """A deep machine that knows what a restricted one does: its last layer has small weights."""
+    if not all(layer.center for layer in below.layers):
+        below = below.centered(State.from_visible(next(data.iterate("train")), below))
     sizes = [layer.num_units for layer in below.layers]
     model = recipe.centered_machine([*sizes, num_hidden])
     model.initialize(data)

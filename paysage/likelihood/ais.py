@@ -46,6 +46,7 @@ class AIS:
     ----------
     model : BoltzmannMachine
     num_chains : int
+        At least 2; the interval of fewer than 50 or so is too narrow.
     betas : int or array, optional
         Number of even steps (14,500 by default), or values from 0 to 1, as
         ``schedules.three_pieces`` gives; ``adapt`` spaces them by a pilot run.

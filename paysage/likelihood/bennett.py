@@ -35,7 +35,7 @@ def ratio_error(forward: np.ndarray, backward: np.ndarray, ratio: float) -> floa
 
     The ratio is a fit of logistic regression, with D as the variable and the direction as the
     class: the error is that of its intercept, less what comes from the numbers being fixed.
-    Infinite where the directions do not meet at all.
+    Infinite where the directions do not meet at all; too small for fewer than ten chains or so.
 
     Parameters
     ----------

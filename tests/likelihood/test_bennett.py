@@ -53,6 +53,25 @@ def test_the_standard_error_is_the_deviation_of_estimates(n, m, spread):
     assert inside > 0.98
 
 
+@pytest.mark.parametrize("wider", [3.0, 0.3])
+@pytest.mark.parametrize(("n", "m"), [(300, 30), (30, 300)])
+def test_the_standard_error_where_works_are_skewed_and_chains_are_few(n, m, wider):
+    """Gamma distributions of another width: D is a straight line, steep where x is large."""
+    rng = np.random.default_rng(5)
+    found, errors = [], []
+    for _ in range(1000):
+        there, back = (
+            x * (1 - 1 / wider) - 2 * np.log(wider)
+            for x in (rng.gamma(2.0, 1.0, n), rng.gamma(2.0, wider, m))
+        )
+        found.append(bennett_ratio(there[None], back[None]))
+        errors.append(ratio_error(there, back, found[-1]))
+    assert np.mean(found) == pytest.approx(0.0, abs=5 * np.std(found) / np.sqrt(1000) + 0.01)
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(found), rel=0.2)
+    # a normal number is beyond three deviations once in 370; these are a little more often
+    assert np.mean(np.abs(found) < 3 * np.array(errors)) > 0.98
+
+
 def test_directions_that_never_meet_have_no_error_bar():
     there, back = np.full(5, -2000.0), np.full(4, 2000.0)
     assert ratio_error(there, back, bennett_ratio(there[None], back[None])) == np.inf

@@ -208,6 +208,8 @@ def metric_curves(
     ------
     DataError
         Nothing has been remembered.
+    ConfigError, ShapeError
+        The epochs are no numbers, or not as many.
     """
     if not isinstance(memory, Sequence):
         raise DataError(
@@ -219,11 +221,10 @@ def metric_curves(
     names = list(dict.fromkeys(name for entry in memory for name in entry))
     if not names:
         raise DataError("metric_curves got no metrics, expected those of at least 1 epoch")
-    times = (
-        list(range(len(memory)))
-        if epochs is None
-        else check_list("epochs is a list of numbers", epochs)
+    listed = check_list(
+        "epochs is a list of numbers", range(len(memory)) if epochs is None else epochs
     )
+    times = [check_number("an epoch", time, -np.inf) for time in listed]
     if len(times) != len(memory):
         raise ShapeError(f"got {len(times)} epochs for {len(memory)} entries of the memory")
     ncols = min(len(names), 4 if len(names) > 4 else 3)

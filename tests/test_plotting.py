@@ -168,6 +168,8 @@ def test_curves_need_metrics():
         plotting.metric_curves([])
     with pytest.raises(ShapeError, match="got 1 epochs for 3 entries"):
         plotting.metric_curves(MEMORY, epochs=[1])
+    with pytest.raises(ConfigError, match="an epoch must be a finite number"):
+        plotting.metric_curves(MEMORY, epochs=["a", "b", "c"])
 
 
 @free

@@ -38,7 +38,7 @@ def check_normalizable(model: BoltzmannMachine) -> None:
     found = not_finite(model)
     if found:
         raise DivergenceError(f"{found}: there is no likelihood")
-    if not _is_positive_definite(_precision(model)):
+    if not _is_positive_definite(precision_of(model)):
         raise ConfigError(
             f"{model!r} has no partition function: its Gaussian layers are coupled so strongly "
             "that the energy falls without end in some direction"
@@ -69,7 +69,7 @@ def are_states(layer: Layer, units: Tensor) -> bool:
     return layer.values is None or be.tall(sum(units == value for value in layer.values))
 
 
-def _precision(model: BoltzmannMachine) -> np.ndarray:
+def precision_of(model: BoltzmannMachine) -> np.ndarray:
     """Of all coupled Gaussian units in the scale of their deviations, (n, n), double precision."""
     layers = [i for i, k in enumerate(model.layers) if isinstance(k, GaussianLayer)]
     pairs = [c for c in model.connections if {c.target_index, c.domain_index} <= set(layers)]
@@ -79,14 +79,15 @@ def _precision(model: BoltzmannMachine) -> np.ndarray:
     precision = np.eye(int(ends[-1]))
     for c in pairs:
         rows, columns = where[c.target_index], where[c.domain_index]
-        scale = [_deviations(model.layers[i]) for i in (c.target_index, c.domain_index)]
+        scale = [deviations_of(model.layers[i]) for i in (c.target_index, c.domain_index)]
         weights = np.asarray(be.to_numpy_array(c.weights.W()), np.float64)
         precision[rows, columns] = -weights / np.outer(*scale)
         precision[columns, rows] = precision[rows, columns].T
     return precision
 
 
-def _deviations(layer: Any) -> np.ndarray:
+def deviations_of(layer: Any) -> np.ndarray:
+    """Standard deviations of the units of a Gaussian layer given their field, (n,)."""
     return np.exp(0.5 * np.asarray(be.to_numpy_array(layer.params.log_var), np.float64))
 
 

@@ -6,7 +6,7 @@ from machines import array, build, pair, skip
 
 from paysage import backends as be
 from paysage.errors import ConfigError
-from paysage.layers import BernoulliLayer, GaussianLayer
+from paysage.layers import BernoulliLayer
 from paysage.likelihood import exact as module
 from paysage.likelihood import exact_log_partition
 from paysage.models import BoltzmannMachine, State
@@ -63,7 +63,31 @@ def test_what_has_too_many_states_is_refused():
     with pytest.raises(ConfigError, match=r"2\^40 and 2\^50 states.*AIS"):
         exact_log_partition(model)
     with pytest.raises(ConfigError, match="infinitely many"):
-        exact_log_partition(BoltzmannMachine([GaussianLayer(4), GaussianLayer(5)]))
+        exact_log_partition(build("BGG", (4, 3, 3), scale=0.1))
+
+
+@pytest.mark.parametrize("center", [False, True])
+@pytest.mark.parametrize(
+    ("kinds", "sizes", "edges"),
+    [("GG", (4, 3), None), ("GGG", (3, 2, 2), None), ("GGG", (3, 2, 2), [(1, 0), (2, 1)])],
+)
+def test_gaussian_layers_alone_are_integrated(kinds, sizes, edges, center):
+    """By the mean weight of exp(-energy) at normal numbers somewhat wider than the density."""
+    model = build(kinds, sizes, edges, seed=1, scale=0.2, center=center)
+    rng, wide = np.random.default_rng(2), 1.3
+    noise = [rng.normal(size=(200_000, n)) for n in sizes]
+    deviations = [wide * np.exp(0.5 * array(k.params.log_var)) for k in model.layers]
+    locs = [array(k.params.loc) for k in model.layers]
+    units = [a + s * z for a, s, z in zip(locs, deviations, noise, strict=True)]
+    weights = -array(model.joint_energy(State(be.float_tensor(u) for u in units)))
+    for s, z in zip(deviations, noise, strict=True):
+        weights += 0.5 * (z**2).sum(axis=1) + np.log(s).sum() + 0.5 * len(s) * np.log(2 * np.pi)
+    top = weights.max()
+    relative = np.exp(weights - top)
+    error = relative.std() / relative.mean() / np.sqrt(len(weights))
+    assert error < 0.01
+    found = exact_log_partition(model)
+    assert abs(top + np.log(relative.mean()) - found) < 5 * error
 
 
 def test_an_odd_ring_is_refused():

@@ -110,6 +110,7 @@ def test_gaussian_layers_up_to_the_border_have_the_right_number(size):
     matrix[:] = be.float_tensor(array(matrix) * size / top)
     found = AIS(model, 500, betas=np.linspace(0, 1, 400)).run()
     assert found.low <= gaussian_log_partition(model) <= found.high
+    assert exact_log_partition(model) == pytest.approx(gaussian_log_partition(model), rel=1e-6)
     assert found.high - found.low < 0.5
     matrix[:] = be.float_tensor(array(matrix) * 1.02 / size)
     with pytest.raises(ConfigError, match="no partition function"):
@@ -131,6 +132,16 @@ def test_energies_beyond_floats(kinds, weight, entry):
     model.connections[0].weights.params.matrix[:] = weight
     with pytest.raises(DivergenceError, match="beyond"):
         ENTRIES[entry](model)
+
+
+@pytest.mark.filterwarnings("error")
+def test_gaussian_energies_beyond_floats():
+    model = pair("GG")
+    model.layers[0].params.loc[:] = 1e30
+    model.layers[0].params.log_var[:] = -50.0
+    model.connections[0].weights.params.matrix[:] = 0.0
+    with pytest.raises(DivergenceError, match="beyond"):
+        exact_log_partition(model)
 
 
 @pytest.mark.parametrize("later", [np.nan, 3.0])

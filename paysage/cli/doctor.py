@@ -111,8 +111,8 @@ def _variables(advice: list[str]) -> dict[str, str]:
     found = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     if found and _cores() > 1:
         advice.append(
-            f"the number of threads is chosen by {' and '.join(found)}: Paysage, which runs small "
-            "products on one thread and large ones on all, then leaves it as it is"
+            f"the number of threads is chosen by {' and '.join(found)}: Paysage, which trains with "
+            "products of one thread each, several at once, then makes them one after the other"
         )
     return found
 

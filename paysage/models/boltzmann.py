@@ -109,7 +109,8 @@ class BoltzmannMachine:
                 f"the visible layer has {self.layers[0].num_units} units, "
                 f"the data have {batch.ncols} columns"
             )
-        fill(batch, self, **kwargs)
+        with one_thread_each():  # the batch may multiply too, as layerwise pretraining's does
+            fill(batch, self, **kwargs)
 
     # sampling
 

@@ -19,6 +19,7 @@ from paysage.samplers.chains import (
     state_of,
 )
 from paysage.samplers.ladder import LadderSampler
+from paysage.threads import one_thread_each
 
 Tensor = Any
 
@@ -87,13 +88,14 @@ class ParallelTempering(LadderSampler):
         """Sweep and exchange ``steps`` times (``mcsteps`` by default)."""
         replicas = self._all()
         self.model.check_start(replicas)
-        for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
-            beta = np.empty((self._rows.size, 1), dtype=np.float32)
-            beta[self._rows, 0] = self.betas[:, None]
-            self.model.update_state_(
-                1, replicas, "markov_chain", be.float_tensor(beta), self.clamped
-            )
-            self._exchange(replicas)
+        with one_thread_each():
+            for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
+                beta = np.empty((self._rows.size, 1), dtype=np.float32)
+                beta[self._rows, 0] = self.betas[:, None]
+                self.model.update_state_(
+                    1, replicas, "markov_chain", be.float_tensor(beta), self.clamped
+                )
+                self._exchange(replicas)
         check_end(self.model, replicas)
 
     def _exchange(self, replicas: State) -> None:

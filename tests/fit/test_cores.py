@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from paysage import backends as be
-from paysage import batch, fit, optimizers, threads
+from paysage import batch, fit, optimizers, preprocess, samplers, threads
 from paysage.factorization import streaming
 from paysage.layers import BernoulliLayer, GaussianLayer
-from paysage.models import BoltzmannMachine
+from paysage.models import BoltzmannMachine, State
 
 ROWS, VISIBLE, HIDDEN = 601, 783, 1101  # odd, and too large for a single piece
 CORES = [1, 2, 8]
@@ -54,11 +54,12 @@ def trained(visible, hidden, center, method):
     trainer = fit.SGD(model, data)
     trainer.monitor.generator_metrics.clear()
     trainer.train(optimizers.ADAM(1e-2), 1, method=method, verbose=False)
-    return [
-        np.array(be.to_numpy_array(leaf))
-        for part in (*(layer.params for layer in model.layers), model.connections[0].weights.params)
-        for leaf in part
-    ]
+    return leaves(model)
+
+
+def leaves(model):
+    parts = [*model.layers, *(connection.weights for connection in model.connections)]
+    return [np.array(be.to_numpy_array(leaf)) for part in parts for leaf in part.params]
 
 
 def same(found):
@@ -80,6 +81,34 @@ def test_training_of_large_layers(with_cores, visible, center, method):
 
     def once():
         return trained(visible, BernoulliLayer, center, method)
+
+    same([with_cores(once, cores) for cores in CORES])
+
+
+def test_first_values_from_data_that_a_product_makes(with_cores):
+    """In layerwise pretraining the data of a machine come through those below."""
+
+    def once():
+        weights = 0.1 * be.randn((VISIBLE, 301))
+        made = preprocess.Transformation(lambda units: be.expit(be.dot(units, weights)))
+        table = batch.InMemoryTable(rows(), ROWS, transform=made)
+        model = BoltzmannMachine([BernoulliLayer(301), BernoulliLayer(5)])
+        model.initialize(batch.Batch({"train": table}), method="glorot_normal")
+        return leaves(model)
+
+    same([with_cores(once, cores) for cores in CORES])
+
+
+def test_exchanges_of_replicas(with_cores):
+    """Rates are sums of what energies say, which are sums of products."""
+
+    def once():
+        model = BoltzmannMachine([GaussianLayer(VISIBLE), BernoulliLayer(301)])
+        model.connections[0].weights.params.matrix[:] = 0.04 * be.randn((VISIBLE, 301))
+        sampler = samplers.ParallelTempering(model, betas=4)
+        sampler.set_state(State.from_model(150, model))
+        sampler.update_state(2)
+        return [sampler.get_memory()["expected"]]
 
     same([with_cores(once, cores) for cores in CORES])
 

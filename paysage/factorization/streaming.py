@@ -60,8 +60,10 @@ class Comoments:
         step, num = mean - self.mean, self.num + len(rows)
         merging = np.sqrt(self.num * (len(rows) / num)) * step
         centred = np.vstack([rows - mean, merging])
-        right = centred if self.basis is None else centred @ self.basis
-        self.total = self.total + _moments(centred, right)
+        if self.basis is None:  # half of a product, which BLAS knows
+            self.total = self.total + centred.T @ centred
+        else:
+            self.total = self.total + _moments(centred, centred @ self.basis)
         self.mean = self.mean + step * (len(rows) / num)
         self.num = num
 

@@ -38,7 +38,7 @@ def command(options: argparse.Namespace) -> Result:
 
     check_whole("--chains", options.chains, 2)
     check_whole("--steps", options.steps, 1)
-    check_whole("--burn-in", options.burn_in)
+    check_whole("--burn-in", options.burn_in, 1)  # data have means for hidden units
     use_backend(options)
     model = load_machine(options.model)
     visible = _visible(options, model)

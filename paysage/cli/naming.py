@@ -22,8 +22,13 @@ _SUBJECT = re.compile(rf"^(?:{'|'.join(SETTINGS)})(?= (?:must|is|needs)\b)")
 
 
 def with_flags(text: str) -> str:
-    """What an error says, with flags of `paysage train` for the names of parameters."""
+    """What an error says, with flags of `paysage train` for the names of parameters.
+
+    What names a flag beyond its subject is the command line's own, and may tell names of tables.
+    """
     text = _SUBJECT.sub(lambda found: flag_of(found[0]), text)
+    if " --" in text:
+        return text
     return _PARAMETER.sub(lambda found: flag_of(PARAMETERS[found[0]]), text)
 
 

@@ -66,7 +66,7 @@ def test_a_checkpoint_and_named_images(facts, paysage, here):
         ("--data rows.npy --rows 0", "--rows must be a whole number, at least 1"),
         ("--data rows.npy --chains 1", "--chains must be a whole number, at least 2"),
         ("--data rows.npy --steps 0", "--steps must be a whole number"),
-        ("--data rows.npy --burn-in -1", "--burn-in must be a whole number"),
+        ("--data rows.npy --burn-in 0", "--burn-in must be a whole number, at least 1"),
         ("--data digits", "got units of shape (1797, 64), needs (rows, 9)"),
         ("--data grey.npy", "BernoulliLayer"),
         ("--data cube.npy", "cube.npy has shape (2, 2, 2)"),

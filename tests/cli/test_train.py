@@ -11,6 +11,7 @@ from cli_lines import TRAIN
 from paysage import backends as be
 from paysage import fit, layers
 from paysage.cli import main
+from paysage.cli.data import write_tables
 from paysage.cli.settings import SETTINGS
 from paysage.models import BoltzmannMachine
 
@@ -288,6 +289,15 @@ def test_a_file_is_streamed(paysage, rows):
 def test_what_cannot_be_is_said(error, rows, here, flags, said):
     assert said in error(f"{TRAIN} --quiet {flags}")
     assert not (here / "m.h5").exists()
+
+
+def test_names_in_files_are_told_as_they_are(error, rows, here):
+    """Tables may have the names of settings."""
+    tables = {"batch_size": rows, "learning_rate": rows}
+    np.savez("tables.npz", **tables)
+    write_tables(here / "tables.h5", tables)
+    for name in ("tables.npz", "tables.h5"):
+        assert "batch_size, learning_rate; choose" in error(f"train --data {name} --out m.h5")
 
 
 def test_files_are_not_lost(error, paysage, rows, here):

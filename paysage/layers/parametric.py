@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ class Parametric(Capturable):
 
     def num_parameters(self) -> int:
         """Number of scalars in all parameters, fixed ones included."""
-        return sum(int(be.num_elements(p)) for p in self.params)
+        return sum(math.prod(p.shape) for p in self.params)  # whichever the backend
 
     def _known(self, names: Iterable[str]) -> list[str]:
         """The names as a list; a ConfigError if one of them is not a parameter."""

@@ -257,7 +257,9 @@ class BoltzmannMachine:
         check_finite(self)
         start = State.from_visible(visible, self)
         start[0] = be.copy_tensor(start[0])
-        return self.update_state_(1, start, method, clamped=())
+        state = self.update_state_(1, start, method, clamped=())
+        check_end(self, state)
+        return state
 
     # energies and gradients
 

@@ -23,11 +23,24 @@ def checked_data(estimator: Any, *data: Any, **options: Any) -> Any:
     """What scikit-learn's ``validate_data`` gives; it does not look for masks, and counts dates."""
     if any(np.ma.is_masked(part) for part in data):
         raise DataError("some values of the data are masked; fill them first")
-    columns = getattr(data[0], "dtypes", [getattr(data[0], "dtype", None)])
-    if any(getattr(dtype, "kind", "") in ("m", "M") for dtype in columns):
+    if _has_dates(data[0]):
         raise DataError("some values of the data are dates or times, expected numbers")
     with np.errstate(invalid="ignore"):  # infinities of both signs are told all the same
         return validate_data(estimator, *data, accept_sparse="csr", **options)
+
+
+def _has_dates(data: Any) -> bool:
+    """Whether there are dates or times in an array, a table of pandas, or a list of rows."""
+    if isinstance(data, list | tuple):
+        try:
+            data = np.asarray(data)
+        except ValueError:  # rows of several lengths, of which scikit-learn says so
+            return False
+    dtypes: Any = getattr(data, "dtypes", getattr(data, "dtype", None))  # one, of a pandas.Series
+    if any(getattr(dtype, "kind", "") in ("m", "M") for dtype in np.ravel(dtypes)):
+        return True
+    objects = data.flat if isinstance(data, np.ndarray) and data.dtype == object else ()
+    return any(isinstance(value, np.datetime64 | np.timedelta64) for value in objects)
 
 
 def dense(rows: Any) -> np.ndarray:

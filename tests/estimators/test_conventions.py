@@ -8,6 +8,7 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
@@ -95,6 +96,12 @@ def test_names_of_features_come_out(estimator):
     frame = fitted.set_output(transform="pandas").transform(X[:3])
     assert list(frame.columns) == list(fitted.get_feature_names_out())
     assert len(frame.columns) == 5
+
+
+@pytest.mark.backend_free
+def test_a_column_alone_is_told_as_scikit_learn_tells_it():
+    with pytest.raises(ValueError, match="Expected"):
+        BernoulliRBM().fit(pd.Series([0.0, 1.0]))
 
 
 @pytest.mark.backend_free

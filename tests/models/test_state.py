@@ -80,6 +80,7 @@ def test_a_model_of_another_backend_is_refused_and_unharmed(other, backend):
     ):
         with pytest.raises(BackendError, match="parameters"):
             use()
+    assert model.num_parameters() == 4 + 4 + 3 + 12  # no tensor is touched
     be.set_backend(backend)
     model.markov_chain(1, start)
     model.compute_reconstructions(data)

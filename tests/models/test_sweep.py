@@ -5,7 +5,7 @@ import pytest
 from machines import array, arrays, build, pair, random_state, skip, state_of, twin
 
 from paysage import backends as be
-from paysage.errors import ConfigError, ShapeError
+from paysage.errors import ConfigError, DivergenceError, ShapeError
 from paysage.layers import Weights
 from paysage.models import State
 from paysage.samplers import SequentialMC
@@ -289,6 +289,19 @@ def test_reconstructions_ignore_clamping():
     model.set_clamped_sampling([0])
     found = model.compute_reconstructions(be.float_tensor(np.full((200, 4), 0.5)))
     assert 0.5 not in array(found.get_visible())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_units_beyond_floats_are_told(method):
+    model = pair("GG")
+    model.connections[0].weights.params.matrix[:] = 1e30
+    start = be.ones((3, 4))
+    for sweep in (
+        lambda: model.compute_reconstructions(start, method),
+        lambda: getattr(model, method)(1, State.from_visible(start, model)),
+    ):
+        with pytest.raises(DivergenceError, match="have become NaN or infinite"):
+            sweep()
 
 
 def test_unknown_methods_are_refused():

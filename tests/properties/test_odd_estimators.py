@@ -90,6 +90,9 @@ DATES = np.zeros((3, 2), "datetime64[s]")
 @given(NAMES, TABLES)
 @example("BernoulliRBM", Handed(DATES, None, "dates"))
 @example("GaussianRBM", Handed(pd.DataFrame(DATES), None, "dates"))
+@example("GaussianRBM", Handed(list(map(list, DATES)), None, "dates"))
+@example("GaussianRBM", Handed(np.array([[DATES[0, 0], 1.0]] * 3, object), None, "a date"))
+@example("BernoulliRBM", Handed(pd.Series([0.0, 1.0]), np.array([0.0, 1.0]), "a column"))
 def test_fits(name, x):
     found = quietly(KINDS[name]().fit, x.what)
     good = x.means is not None and x.means.ndim == 2 and x.means.size > 0

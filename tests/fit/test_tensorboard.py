@@ -1,12 +1,14 @@
 """What TensorBoard reads is what was measured, and the parameters."""
 
+import errno
 import io
+import os
 
 import numpy as np
 import pytest
 from test_resume import EPOCHS, STEPS, Killed, adam, kill_after, make, train
 
-from paysage.errors import ConfigError, MissingDependencyError, ShapeError
+from paysage.errors import ConfigError, MissingDependencyError, ShapeError, StorageError
 from paysage.fit.callbacks import TensorBoard
 from paysage.fit.callbacks.tensorboard import grey_grid
 from paysage.metrics import ReconstructionError, WeightSquare
@@ -87,3 +89,16 @@ def test_what_cannot_be_meant_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorboard", None)
     with pytest.raises(MissingDependencyError, match=r"paysage\[tensorboard\]"):
         make().train(adam(), 1, callbacks=[TensorBoard(tmp_path)], **options)
+
+
+@pytest.mark.parametrize("name", ["__init__", "add_event", "flush", "close"])
+def test_a_folder_that_takes_no_events_is_told(tmp_path, monkeypatch, name):
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(EventFileWriter, name, full)
+    board = TensorBoard(tmp_path / "runs")
+    with pytest.raises(StorageError, match=r"cannot write to .*runs.*No space left"):
+        make().train(adam(), 1, verbose=False, lr_period="epoch", callbacks=[board])

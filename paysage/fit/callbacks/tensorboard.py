@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +49,8 @@ class TensorBoard(Callback):
     MissingDependencyError
         When training begins, without the package tensorboard.
     StorageError
-        When training begins, and the folder is none and cannot be made.
+        When training begins, and the folder is none and cannot be made; or when an event cannot be
+        written there.
     """
 
     def __init__(
@@ -87,7 +90,8 @@ class TensorBoard(Callback):
         units = training.model.layers[0].num_units
         if self.shape is not None and math.prod(self.shape) != units:
             raise ShapeError(f"images of shape {self.shape} are not {units} visible units")
-        self._writer = EventFileWriter(str(self.folder))
+        with self._writing():
+            self._writer = EventFileWriter(str(self.folder))
         now = training.earlier + training.epoch
         if training.resumed:
             self._add(now + 1, session_log=SessionLog(status=SessionLog.START))
@@ -108,18 +112,28 @@ class TensorBoard(Callback):
         if training.epoch % self.every == 0:
             values += self._histograms(training) + self._images(training)
         self._add(step, summary=Summary(value=values))
-        self._writer.flush()
+        with self._writing():
+            self._writer.flush()
 
     def end(self, training: Training) -> None:
         """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with self._writing():
+                writer.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"cannot write to {self.folder}: {error}") from error
 
     def _add(self, step: int, **what: Any) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
 
-        self._writer.add_event(Event(wall_time=time.time(), step=step, **what))
+        with self._writing():
+            self._writer.add_event(Event(wall_time=time.time(), step=step, **what))
 
     def _histograms(self, training: Training) -> list[Any]:
         from tensorboard.compat.proto.summary_pb2 import Summary

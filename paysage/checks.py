@@ -44,8 +44,11 @@ def check_list(expected: str, value: Any) -> list[Any]:
 
 
 def is_real(value: Any) -> bool:
-    """Whether something is a real number that a float can hold, and no truth value; also NaN."""
-    if not isinstance(value, Real) or isinstance(value, bool):
+    """Whether something is a real number that a float can hold, and no truth value; also NaN.
+
+    A duration of NumPy is an integer by its type, and no number.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool | np.timedelta64):
         return False
     try:
         float(value)

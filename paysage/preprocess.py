@@ -94,7 +94,8 @@ def _divisor(denominator: Any) -> Any:
     single = is_real(denominator)
     divisor = float(denominator) if single else be.float_tensor(denominator)
     numbers = np.asarray(divisor if single else be.to_numpy_array(divisor))
-    good = np.isfinite(numbers).all() and (numbers != 0).all()
+    with np.errstate(over="ignore"):  # what vanishes in single precision is zero where it divides
+        good = np.isfinite(numbers).all() and (numbers.astype(np.float32) != 0).all()
     if not good or isinstance(denominator, bool | np.bool_):
         raise ConfigError(f"scale got the denominator {denominator!r}, expected numbers but zero")
     return divisor

@@ -25,6 +25,8 @@ def test_doing_nothing(x):
 @given(handed(), st.one_of(things(), st.floats(0.1, 10)))
 @example(Handed(np.eye(2), np.eye(2), "eye"), np.array(2))
 @example(Handed(np.eye(2), np.eye(2), "eye"), np.array(False))
+@example(Handed(np.eye(2), np.eye(2), "eye"), 1e-50)
+@example(Handed(np.eye(2), np.eye(2), "eye"), np.timedelta64(2, "s"))
 def test_scale(x, divisor):
     found = attempt(pre.scale, x.what, divisor)
     shape = _shape_of_divisors(divisor)
@@ -37,13 +39,14 @@ def test_scale(x, divisor):
 
 def _shape_of_divisors(divisor):
     """Of numbers that one can divide by; an array of no axes holds one, and a truth value none."""
-    if divisor is None or isinstance(divisor, bool | np.bool_ | str | bytes):
+    if divisor is None or isinstance(divisor, bool | np.bool_ | str | bytes | np.timedelta64):
         return None
     try:
-        numbers = np.asarray(divisor, np.float64)
+        numbers = np.asarray(divisor, np.float64)  # single precision makes zeros of the least
     except (TypeError, ValueError):
         return None
-    return numbers.shape if np.isfinite(numbers).all() and (numbers != 0).all() else None
+    good = np.isfinite(numbers).all() and numbers.astype(np.float32).all()
+    return numbers.shape if good else None
 
 
 def _check_scaled(found, x, divisor):

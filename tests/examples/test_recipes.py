@@ -18,7 +18,7 @@ from paysage.models import BoltzmannMachine
 pytest.importorskip("sklearn", reason="scikit-learn, which has the digits, is not installed")
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "mnist" / "recipes"
-RECIPES = {path.stem for path in FOLDER.glob("*.py")} - {"recipe", "estimates", "samples"}
+RECIPES = {path.stem for path in FOLDER.glob("*.py")} - {"recipe", "estimates", "samples", "moved"}
 MORE = {"rbm_clock": ["--goal=-90"], "rbm_exact": ["--flip"]}
 
 
@@ -180,3 +180,28 @@ def test_command_line(tmp_path):
     )
     assert result.returncode == 1
     assert result.stderr.startswith("StorageError: ")
+
+
+def test_images_are_moved_by_parts_of_a_pixel(load):
+    moved = load("moved")
+    image = np.zeros((3, 5, 5), np.float32)
+    image[:, 2, 1:3] = 1.0, 0.4
+    flat, parts = be.float_tensor(image.reshape(3, 25)), be.float_tensor([[0.0], [0.25], [-0.25]])
+    along, down = (
+        be.to_numpy_array(moved.moved(flat, parts, step)).reshape(3, 5, 5) for step in (1, 5)
+    )
+    np.testing.assert_array_equal(along[0], image[0])
+    np.testing.assert_allclose(along[1:, 2], [[0, 0.75, 0.55, 0.1, 0], [0.25, 0.85, 0.3, 0, 0]])
+    np.testing.assert_allclose(down[1:, 1:4, 1], [[0, 0.75, 0.25], [0.25, 0.75, 0]])
+
+
+def test_images_that_are_moved_and_cut_are_drawn_from_the_seed(load):
+    moved = load("moved")
+    images = be.float_tensor(255 * np.random.default_rng(1).random((40, 25)))
+    found = []
+    for seed in (1, 1, 2):
+        be.set_seed(seed)
+        found.append(np.array(be.to_numpy_array(moved.move_and_cut(images))))
+    assert set(np.unique(found)) == {0.0, 1.0}
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[0] != found[2]).any()

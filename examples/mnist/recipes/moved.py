@@ -1,4 +1,4 @@
-"""Images that are moved a little each time they are read: a machine learns none by heart."""
+"""Images that are moved a little each time they are read, and so harder to learn by heart."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def move_and_cut(images: Any) -> Any:
 
 
 def moved(images: Any, part: Any, step: int) -> Any:
-    """Interpolate between pixels that are a step apart; parts (B, 1) of it, from -1 to 1."""
+    """Interpolate between pixels that are a step apart; parts (B, 1) of it, from -1 to 1.
+
+    What leaves a row of an image comes in at the other side of the next one: of white ink less than
+    a third, which is cut off.
+    """
     size = be.tabs(part)
     found = (1.0 - size) * images
     found[:, step:] += 0.5 * (size + part) * images[:, :-step]

@@ -1,4 +1,4 @@
-"""RBM of 784 x 500 units on pixels that are on above one half: test log-likelihood above -63.
+"""RBM of 784 x 500 units on pixels that are on above one half: to test log-likelihoods of -63.
 
 It learns images that are moved by parts of a pixel and cut at thresholds near one half, other ones
 in each epoch, and is measured on test images as they are. Published: -84.86, estimated from one

@@ -11,7 +11,7 @@ from paysage import backends as be
 from paysage.checks import check_number, is_whole
 from paysage.errors import ConfigError, ShapeError
 from paysage.layers import Layer, Weights, weights_from_config
-from paysage.threads import MIN_PIECE, in_pieces
+from paysage.threads import MIN_PIECE, in_pieces, working
 
 
 @dataclass
@@ -93,9 +93,9 @@ class Link(NamedTuple):
 
 
 def _product(a: Any, b: Any, out: Any) -> Any:
-    """be.units_dot(a, b, out=out); in pieces if there are many rows, and no GPU."""
+    """be.units_dot(a, b, out=out); in pieces if there are many rows, and threads to share them."""
     rows = len(a)
-    if rows < 2 * MIN_PIECE or be.get_backend().processor != "cpu":
+    if rows < 2 * MIN_PIECE or working() or be.get_backend().processor != "cpu":
         return be.units_dot(a, b, out=out)
     if out is None:
         out = be.zeros((rows, b.shape[1]))

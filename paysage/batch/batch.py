@@ -8,7 +8,7 @@ from typing import Any
 from paysage import backends as be
 from paysage.backends.contract import Tensor
 from paysage.batch.table import InMemoryTable, as_rows, positive_integer
-from paysage.checks import is_real
+from paysage.checks import check_flag, is_real
 from paysage.errors import ConfigError, DataError, ShapeError, StorageError
 from paysage.preprocess import Transformation
 
@@ -169,6 +169,7 @@ def in_memory_batch(
     batch_size: int,
     train_fraction: float = 0.9,
     transform: Transformation | None = None,
+    copy: bool = True,
 ) -> Batch:
     """A batch that trains on the first rows of a tensor and validates on the rest.
 
@@ -182,6 +183,9 @@ def in_memory_batch(
         The part of the rows to train on, rounded to whole rows; between 0 and 1.
     transform : Transformation, optional
         Applied to each minibatch.
+    copy : bool, default True
+        Copy the data, so that later changes to the caller's array do not reach training. False
+        saves memory; do not change the array while the batch is in use.
 
     Raises
     ------
@@ -196,7 +200,7 @@ def in_memory_batch(
             f"train_fraction is {train_fraction!r}, expected a number between 0 and 1"
         )
     size = positive_integer(batch_size, "batch_size")
-    rows = as_rows(tensor)
+    rows = as_rows(tensor, check_flag("copy", copy))
     total = int(be.shape(rows)[0])
     split = round(total * train_fraction)
     if not 0 < split < total:
@@ -209,8 +213,10 @@ def in_memory_batch(
         transform.check(rows)  # before the split, so that an error counts rows from the first
     return Batch(
         {
-            "train": InMemoryTable(rows[:split], size, transform),
-            "validate": InMemoryTable(rows[split:], min(size, total - split), transform),
+            "train": InMemoryTable(rows[:split], size, transform, copy=False),
+            "validate": InMemoryTable(
+                rows[split:], min(size, total - split), transform, copy=False
+            ),
         }
     )
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
+from paysage.backends.conversion import on_host
+from paysage.checks import check_flag
 from paysage.errors import ConfigError, DataError, PaysageError, ShapeError
 from paysage.preprocess import Transformation
 
@@ -109,8 +111,8 @@ class Table:
 class InMemoryTable(Table):
     """Hands out the rows of a tensor in order, a minibatch at a time.
 
-    A Float tensor whose rows are contiguous is kept as it is, and minibatches are views of it;
-    other data are converted once. On a GPU, data that take more than half of its free memory stay
+    The data are copied, so that changes to the caller's array do not reach training; minibatches
+    are views of that copy. On a GPU, data that take more than half of its free memory stay
     with the host, and a pass copies chunks of them ahead of their use. The table does not shuffle:
     see `DataShuffler`.
 
@@ -122,6 +124,9 @@ class InMemoryTable(Table):
         Rows in a minibatch; the last one of a pass has what is left.
     transform : Transformation, optional
         Applied to each minibatch; without one, rows come as they are.
+    copy : bool, default True
+        With False, a Float tensor with contiguous rows is used without a copy, which saves memory;
+        do not change it while the table is in use.
 
     Raises
     ------
@@ -134,8 +139,14 @@ class InMemoryTable(Table):
         The batch size is not a positive integer, or the transform is no Transformation.
     """
 
-    def __init__(self, tensor: Any, batch_size: int, transform: Transformation | None = None):
-        self.tensor = as_rows(tensor)
+    def __init__(
+        self,
+        tensor: Any,
+        batch_size: int,
+        transform: Transformation | None = None,
+        copy: bool = True,
+    ):
+        self.tensor = as_rows(tensor, check_flag("copy", copy))
         self.nrows = int(be.shape(self.tensor)[0])
         self.batch_size = checked_batch_size(batch_size, self.nrows)
         self._start = 0
@@ -205,10 +216,16 @@ def _width_after(transform: Transformation, row: Tensor) -> int:
     return int(shape[1])
 
 
-def as_rows(data: Any) -> Tensor:
-    """The data as a two-dimensional Float tensor with contiguous rows, a copy only if needed.
+def as_rows(data: Any, copy: bool = True) -> Tensor:
+    """Return the data as a two-dimensional Float tensor with contiguous rows.
 
-    What the GPU has no room for is an array.
+    Data for which the GPU has no room are returned as an array.
+
+    Parameters
+    ----------
+    data : tensor, array or DataFrame, shape (N, n)
+    copy : bool, default True
+        Never share memory with `data`. With False, copy only where a conversion needs it.
     """
     tensor = be.resident_tensor(data)
     shape = tuple(be.shape(tensor))
@@ -217,7 +234,13 @@ def as_rows(data: Any) -> Tensor:
     if 0 in shape:
         raise DataError(f"data of shape {shape}, expected at least one row and one column")
     # column-major data, as pandas holds them, would make every minibatch a strided view
-    return tensor.contiguous() if hasattr(tensor, "contiguous") else np.ascontiguousarray(tensor)
+    if hasattr(tensor, "contiguous"):
+        rows = tensor.contiguous()
+        shared = hasattr(data, "data_ptr") and rows.data_ptr() == data.data_ptr()
+        return rows.clone() if copy and shared else rows
+    rows = np.ascontiguousarray(tensor)
+    shared = hasattr(data, "__array__") and np.may_share_memory(rows, np.asarray(on_host(data)))
+    return rows.copy() if copy and shared else rows
 
 
 def positive_integer(value: Any, name: str) -> int:

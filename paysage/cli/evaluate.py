@@ -112,7 +112,7 @@ def _likelihood(
 def _reconstruction_error(model: Any, visible: Any) -> float | None:
     from paysage import batch, metrics
 
-    table = batch.InMemoryTable(visible, min(len(visible), 100))
+    table = batch.InMemoryTable(visible, min(len(visible), 100), copy=False)
     monitor = metrics.ProgressMonitor([metrics.ReconstructionError()])
     data = batch.Batch({"train": table, "validate": table})
     return monitor.evaluate(data, model, fantasy_steps=1)["ReconstructionError"]

@@ -35,7 +35,9 @@ def make_batch(settings: dict[str, Any]) -> batch.Batch:
     rows = read_rows(settings["data"], settings["key"])
     order = np.random.default_rng(settings["seed"]).permutation(len(rows.values))
     transform = transformation(settings["transform"], rows.grey, gaussian)
-    return batch.in_memory_batch(be.float_tensor(rows.values[order]), size, fraction, transform)
+    return batch.in_memory_batch(
+        be.float_tensor(rows.values[order]), size, fraction, transform, copy=False
+    )
 
 
 def _streamed(settings: dict[str, Any], transform: Any) -> batch.Batch:

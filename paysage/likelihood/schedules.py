@@ -66,7 +66,7 @@ def checked(betas: Any) -> np.ndarray:
         Unless they rise from 0 to 1.
     """
     try:
-        found = np.asarray(betas, dtype=np.float64)
+        found = np.array(betas, dtype=np.float64)
     except (TypeError, ValueError):
         raise ConfigError(f"betas are a number of steps or numbers, got {betas!r}") from None
     if found.ndim == 0:

@@ -40,9 +40,18 @@ def test_the_split_is_rounded_to_whole_rows(rows, fraction, train):
     assert batch.tables["validate"].nrows == rows - train
 
 
-def test_both_sides_are_views_of_the_data():
-    data = be.float_tensor(numbers(10))
+def test_changes_to_the_callers_array_do_not_reach_the_batch():
+    data = numbers(10).astype(np.float32)
+    before = data.copy()
     batch = in_memory_batch(data, 2)
+    data[:] = 1.0
+    rows = np.concatenate([values(batch.iterate(mode)) for mode in ("train", "validate")])
+    np.testing.assert_array_equal(rows, before)
+
+
+def test_both_sides_are_views_of_the_data_with_copy_false():
+    data = be.float_tensor(numbers(10))
+    batch = in_memory_batch(data, 2, copy=False)
     for mode in ("train", "validate"):
         assert np.shares_memory(array(next(batch.iterate(mode))), array(data))
 

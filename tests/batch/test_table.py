@@ -67,11 +67,35 @@ def test_two_iterations_do_not_disturb_one_another():
     assert seen == [(0, 0), (0, 2), (2, 0), (2, 2)]
 
 
-def test_float_data_are_not_copied():
-    data = be.float_tensor(numbers(6, 3))
+@pytest.mark.parametrize("kind", ["array", "memmap", "tensor"])
+def test_changes_to_the_callers_data_do_not_reach_the_table(kind, tmp_path):
+    data = {
+        "array": lambda: numbers(6, 3),
+        "memmap": lambda: np.memmap(tmp_path / "rows", np.float32, "w+", shape=(6, 3)),
+        "tensor": lambda: be.float_tensor(numbers(6, 3)),
+    }[kind]()
+    before = np.array(be.to_numpy_array(data))
     table = InMemoryTable(data, 4)
+    data[:] = -1.0
+    np.testing.assert_array_equal(np.concatenate(one_pass(table)), before)
+
+
+def test_float_tensors_are_not_copied_with_copy_false():
+    data = be.float_tensor(numbers(6, 3))
+    table = InMemoryTable(data, 4, copy=False)
     assert shares_memory(table.get(), data)
     assert shares_memory(next(table.iterate()), data)
+
+
+def test_minibatches_are_views_of_the_copy():
+    table = InMemoryTable(be.float_tensor(numbers(6, 3)), 4)
+    assert shares_memory(table.get(), table.tensor)
+
+
+@pytest.mark.backend_free
+def test_copy_must_be_a_bool():
+    with pytest.raises(ConfigError, match="copy must be True or False"):
+        InMemoryTable(numbers(6, 3), 4, copy="no")
 
 
 @pytest.mark.parametrize(

@@ -245,3 +245,10 @@ def test_base_data_that_the_visible_layer_cannot_have_are_refused(base, error, w
 def test_pilots_that_cannot_run_are_refused(numbers):
     with pytest.raises(ConfigError, match="pilot_"):
         AIS(pair("BB"), 2, 2).adapt(*numbers)
+
+
+def test_changes_to_the_callers_betas_do_not_reach_the_schedule():
+    betas = np.linspace(0.0, 1.0, 5)
+    ais = AIS(pair("BB"), 4, betas)
+    betas[:] = 0.5
+    np.testing.assert_array_equal(ais.betas, np.linspace(0.0, 1.0, 5))

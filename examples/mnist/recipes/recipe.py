@@ -87,8 +87,8 @@ def make_batch(images: Images, transform: preprocess.Transformation, size: int) 
     """All training images to learn from; the first of them are there to look at."""
     return batch.Batch(
         {
-            "train": batch.InMemoryTable(images.train, size, transform),
-            "validate": batch.InMemoryTable(images.train[:size], size, transform),
+            "train": batch.InMemoryTable(images.train, size, transform, copy=False),
+            "validate": batch.InMemoryTable(images.train[:size], size, transform, copy=False),
         }
     )
 

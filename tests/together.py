@@ -78,7 +78,7 @@ def train(trainer, name="plain", epochs=EPOCHS, method="pcd", **options):
 
 def reconstruction(visible, phases):
     data = phases.positive_state(visible)
-    sample = phases.model.mean_field_iteration(1, State.from_visible(visible, phases.model))
+    sample = phases.model.mean_field_iteration(1, State.from_visible_means(visible, phases.model))
     return phases.gradient(data, sample)
 
 

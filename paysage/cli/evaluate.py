@@ -82,7 +82,7 @@ def _log_partition(
         exact = likelihood.exact_log_partition(model)
         return "exact sum", exact, exact, exact
     starts = visible[[i % len(visible) for i in range(options.chains)]]
-    samples = model.markov_chain(options.burn_in, State.from_visible(starts, model))
+    samples = model.markov_chain(options.burn_in, State.from_visible_means(starts, model))
     ends = likelihood.sandwich(
         model, samples, options.chains, options.steps, base=visible, verbose=True
     )

@@ -106,7 +106,7 @@ def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: floa
 
 
 def _state_of(data: Tensor, model: BoltzmannMachine) -> State:
-    state = State.from_visible(data, model)
+    state = State.from_visible_means(data, model)
     if not are_states(model.layers[0], state[0]):
         warnings.warn(
             f"the data have values between those of {model.layers[0]!r}: what is computed at them "

@@ -146,7 +146,7 @@ class BoltzmannMachine:
         """Raise a named error unless units can be drawn, layer by layer, beginning at a state.
 
         NaN would go unnoticed in the draws of units that are on or off. Means of units will do as a
-        start, as ``State.from_visible`` has them. What is captured looks at shapes alone.
+        start, as ``State.from_visible_means`` returns them. What is captured looks at shapes alone.
 
         Raises
         ------
@@ -246,16 +246,23 @@ class BoltzmannMachine:
         return self._updated(n, state, "deterministic_iteration", beta, callbacks, clamped)
 
     def compute_reconstructions(self, visible: Tensor, method: str = "markov_chain") -> State:
-        """Pass up from the visible units and sweep once, visible layer included.
+        """Reconstruct visible units by one sweep over all layers, the visible one included.
+
+        The sweep starts at ``State.from_visible_means``, so that the reconstructions of a deep
+        model do not depend on random initial units.
 
         Parameters
         ----------
         visible : tensor (B, V)
         method : 'markov_chain', 'mean_field_iteration' or 'deterministic_iteration'
+
+        Returns
+        -------
+        State
         """
         update_hook(method)  # refuses an unknown name before any work
         check_finite(self)
-        start = State.from_visible(visible, self)
+        start = State.from_visible_means(visible, self)
         start[0] = be.copy_tensor(start[0])
         state = self.update_state_(1, start, method, clamped=())
         check_end(self, state)

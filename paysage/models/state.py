@@ -41,22 +41,47 @@ class State:
 
     @classmethod
     def from_visible(cls, visible: Tensor, model: BoltzmannMachine) -> State:
-        """Visible units held as given; every other layer the mean of a pass up from there.
+        """Hold the visible units as given and sample the other layers at random.
 
-        Layers are set in the order of their distance from the visible one, given the neighbours
-        that are set already. A layer with further neighbours receives its input multiplied by
-        (all neighbours / neighbours set), in the place of what those would send
-        (Salakhutdinov & Hinton 2009).
+        Each of the other layers is sampled from its own isolated distribution, as in
+        ``from_model``: it does not depend on the visible units. ``from_visible_means`` sets the
+        other layers to means given the visible units instead.
+
+        Parameters
+        ----------
+        visible : tensor (B, V)
+        model : BoltzmannMachine
 
         Raises
         ------
         ShapeError, DataError
             If the visible layer cannot have such units.
         """
-        check_machine(model)
-        visible = be.float_tensor(visible)
-        model.layers[0].check_units(visible)
-        model.layers[0].check_values(visible)
+        visible = _checked_visible(visible, model)
+        rows = int(be.shape(visible)[0])
+        return cls([visible, *(layer.random(rows) for layer in model.layers[1:])])
+
+    @classmethod
+    def from_visible_means(cls, visible: Tensor, model: BoltzmannMachine) -> State:
+        """Hold the visible units as given and set the other layers to means by one pass up.
+
+        Layers are set in the order of their distance from the visible layer, given the neighbours
+        that are set already. A layer with further neighbours receives its input multiplied by
+        (number of neighbours) / (number of neighbours set), which stands in for the missing input
+        (Salakhutdinov & Hinton 2009). In a model of two layers these are the conditional means of
+        the hidden units.
+
+        Parameters
+        ----------
+        visible : tensor (B, V)
+        model : BoltzmannMachine
+
+        Raises
+        ------
+        ShapeError, DataError
+            If the visible layer cannot have such units.
+        """
+        visible = _checked_visible(visible, model)
         with np.errstate(over="ignore", invalid="ignore"):  # fields beyond floats are infinite
             return model.sweeps.pass_up(model.sweeps.empty_state(visible))
 
@@ -95,6 +120,15 @@ class State:
     def batch_size(self) -> int:
         """Number of rows B."""
         return int(be.shape(self.units[0])[0])
+
+
+def _checked_visible(visible: Any, model: Any) -> Tensor:
+    """Return the visible units as a tensor; raise a named error if the model cannot have them."""
+    check_machine(model)
+    visible = be.float_tensor(visible)
+    model.layers[0].check_units(visible)
+    model.layers[0].check_values(visible)
+    return visible
 
 
 def check_is_state(state: Any) -> None:

@@ -68,7 +68,7 @@ class StateTAP(State):
     @classmethod
     def from_visible(cls, visible: Tensor, model: BoltzmannMachine) -> StateTAP:
         """Means at these visible units and what a pass up from there gives, inside the support."""
-        return cls.from_state(State.from_visible(visible, model), model)
+        return cls.from_state(State.from_visible_means(visible, model), model)
 
     @classmethod
     def from_state(cls, state: State, model: BoltzmannMachine | None = None) -> StateTAP:

@@ -67,7 +67,7 @@ class Chains(Capturable):
 
     @classmethod
     def from_visible(cls, model: BoltzmannMachine, visible: Tensor, **kwargs: Any) -> Self:
-        """Chains that start at visible units (B, V)."""
+        """Start chains at visible units (B, V), other layers as in ``State.from_visible``."""
         sampler = cls(model, **kwargs)
         sampler.set_state(State.from_visible(visible, model))
         return sampler

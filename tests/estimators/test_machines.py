@@ -48,7 +48,7 @@ def test_score_is_the_exact_log_likelihood_or_the_bound(machine):
 def test_transform_is_the_mean_of_the_last_layer(machine):
     X = data(machine)
     model = machine.fit(X).machine()
-    state = State.from_visible(be.float_tensor(X), model)
+    state = State.from_visible_means(be.float_tensor(X), model)
     state = model.mean_field_iteration(200, state, clamped=[0])
     means = be.to_numpy_array(state[len(state) - 1])
     np.testing.assert_allclose(machine.transform(X), means, atol=1e-4)

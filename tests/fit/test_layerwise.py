@@ -352,7 +352,7 @@ def test_an_inner_layer_of_categories_hands_up_its_means():
     model = build("BOB", SIZES[3], seed=1)
     trainer = pretrain(model, data_batch()[1])
     assert not model.layers[1].takes_means
-    state = State.from_visible(data_batch()[0], trainer.machines[0])
+    state = State.from_visible_means(data_batch()[0], trainer.machines[0])
     np.testing.assert_allclose(array(state[1]).sum(axis=1), 1, atol=1e-6)
 
 

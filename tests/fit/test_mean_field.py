@@ -40,7 +40,7 @@ def test_sweeps_stop_at_the_tolerance_or_at_their_number():
     model = MACHINES["deep"]()
     visible = random_state(model, 10)[0]
     ends = [positive(model, visible, tolerance=t, max_sweeps=n) for t, n in ((0, 2), (1.0, 9))]
-    start = State.from_visible(visible, model)
+    start = State.from_visible_means(visible, model)
     for end, sweeps in zip(ends, (2, 1), strict=True):
         wanted = arrays(model.mean_field_iteration(sweeps, start, clamped=[0]))
         for a, b in zip(arrays(end), wanted, strict=True):

@@ -47,7 +47,7 @@ def test_the_positive_phase_starts_at_the_pass_up_from_its_own_minibatch():
     phases = Phases(model, 5, mcsteps=2, update_method="mean_field_iteration")
     for seed in (1, 2):  # the second must not see the first
         visible = random_state(model, 10, seed)[0]
-        start = State.from_visible(visible, model)
+        start = State.from_visible_means(visible, model)
         wanted = model.mean_field_iteration(2, start, clamped=[0])
         wanted = [*arrays(wanted)[:2], twin(model).mean(arrays(wanted), 2)]
         for a, b in zip(arrays(phases.positive_state(visible)), wanted, strict=True):
@@ -102,7 +102,7 @@ def test_contrastive_divergence_restarts_at_the_minibatch(monkeypatch):
     for rows in (10, 4, 10):
         visible = data_of(model, rows)
         _, found = phases.states(visible, restart=True)
-        wanted = model.mean_field_iteration(1, State.from_visible(visible, model))
+        wanted = model.mean_field_iteration(1, State.from_visible_means(visible, model))
         for a, b in zip(arrays(found), arrays(wanted), strict=True):
             np.testing.assert_allclose(a, b, **CLOSE)
 

@@ -202,7 +202,7 @@ def test_pass_up_of_two_layers_is_the_conditional_mean():
     for kinds in ("BB", "BG", "GB", "GG"):
         model = pair(kinds, center=True)
         visible = random_state(model, 6)[0]
-        state = State.from_visible(visible, model)
+        state = State.from_visible_means(visible, model)
         rows = [array(visible), np.zeros((6, 3))]
         np.testing.assert_allclose(array(state[1]), twin(model).mean(rows, 1), **CLOSE)
         np.testing.assert_array_equal(array(state.get_visible()), array(visible))
@@ -218,7 +218,7 @@ def test_pass_up_of_a_chain_doubles_what_inner_layers_receive():
     w = [array(c.weights.W()) for c in model.connections]
     b = [array(layer.params.loc) for layer in model.layers]
     visible = random_state(model, 6)[0]
-    state = State.from_visible(visible, model)
+    state = State.from_visible_means(visible, model)
     first = expit(b[1] + 2 * array(visible) @ w[0])
     np.testing.assert_allclose(array(state[1]), first, **CLOSE)
     np.testing.assert_allclose(array(state[2]), expit(b[2] + first @ w[1]), **CLOSE)
@@ -229,7 +229,7 @@ def test_pass_up_of_a_graph_takes_the_neighbours_that_are_set():
     (_, _, w01), (_, _, w12), (_, _, w20) = twin(model).edges
     b = [array(layer.params.loc) for layer in model.layers]
     visible = random_state(model, 6)[0]
-    state = State.from_visible(visible, model)
+    state = State.from_visible_means(visible, model)
     first = expit(b[1] + 2 * array(visible) @ w01)
     second = expit(b[2] + first @ w12 + array(visible) @ w20.T)
     np.testing.assert_allclose(array(state[1]), first, **CLOSE)
@@ -238,9 +238,9 @@ def test_pass_up_of_a_graph_takes_the_neighbours_that_are_set():
 
 def test_visible_units_of_another_width_are_refused():
     with pytest.raises(ShapeError, match=r"BernoulliLayer\(4\)"):
-        State.from_visible(be.zeros((3, 5)), skip())
+        State.from_visible_means(be.zeros((3, 5)), skip())
     with pytest.raises(ShapeError, match=r"BernoulliLayer\(4\)"):
-        State.from_visible(be.zeros((4,)), skip())
+        State.from_visible_means(be.zeros((4,)), skip())
 
 
 def test_from_model_draws_each_layer_on_its_own():
@@ -268,7 +268,7 @@ def test_reconstructions_pass_up_and_sweep_once():
     visible = random_state(model, 6)[0]
     before = array(visible)
     rows = reference_sweep(
-        twin(model), arrays(State.from_visible(visible, model)), "mean", 1.0, range(9)
+        twin(model), arrays(State.from_visible_means(visible, model)), "mean", 1.0, range(9)
     )
     found = model.compute_reconstructions(visible, method="mean_field_iteration")
     for a, b in zip(arrays(found), rows, strict=True):
@@ -298,7 +298,7 @@ def test_units_beyond_floats_are_told(method):
     start = be.ones((3, 4))
     for sweep in (
         lambda: model.compute_reconstructions(start, method),
-        lambda: getattr(model, method)(1, State.from_visible(start, model)),
+        lambda: getattr(model, method)(1, State.from_visible_means(start, model)),
     ):
         with pytest.raises(DivergenceError, match="have become NaN or infinite"):
             sweep()
@@ -370,7 +370,7 @@ def test_weights_that_are_replaced_are_replaced_for_the_sweeps_too():
     model.connections[0].weights = Weights((4, 3), scale=3.0)
     visible = random_state(model, 6)[0]
     wanted = twin(model).mean([array(visible), np.zeros((6, 3))], 1)
-    np.testing.assert_allclose(array(State.from_visible(visible, model)[1]), wanted, **CLOSE)
+    np.testing.assert_allclose(array(State.from_visible_means(visible, model)[1]), wanted, **CLOSE)
 
 
 def test_fields_of_many_rows_are_summed_in_pieces(monkeypatch):

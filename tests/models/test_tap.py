@@ -284,7 +284,7 @@ def test_means_from_data_lie_inside_the_support():
     visible = be.float_tensor([[0, 1, 1, 0, 1]])
     state = StateTAP.from_visible(visible, model)
     np.testing.assert_allclose(array(state[0]), array(visible), atol=2e-6)
-    wanted = array(State.from_visible(visible, model)[1])
+    wanted = array(State.from_visible_means(visible, model)[1])
     np.testing.assert_allclose(array(state[1]), wanted, atol=2e-6)
     assert np.isfinite(array(GibbsFreeEnergy(model).mean_gradient(state)[0])).all()
 

@@ -59,10 +59,14 @@ def moderate(x):
 @given(KINDS, VISIBLE)
 def test_states_of_visible_units(kinds, x):
     model = machine(kinds)
-    state = attempt(State.from_visible, x.what, model)
-    assert (state is REFUSED) == (not is_visible(kinds[0], x))
-    if state is not REFUSED:
-        expected = State.from_visible(plain(x.single()), model)
+    for start in (State.from_visible, State.from_visible_means):
+        be.set_seed(1)
+        state = attempt(start, x.what, model)
+        assert (state is REFUSED) == (not is_visible(kinds[0], x))
+        if state is REFUSED:
+            continue
+        be.set_seed(1)
+        expected = start(plain(x.single()), model)
         for units, same in zip(state, expected, strict=True):
             np.testing.assert_allclose(array(units), array(same), rtol=1e-6)
         np.testing.assert_array_equal(array(state[0]), x.single())

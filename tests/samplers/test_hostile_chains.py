@@ -79,7 +79,7 @@ def test_means_are_a_start_and_one_chain_is_enough(kind):
     state = kind.from_visible(model, np.eye(4)[[1]]).get_state()
     assert state.batch_size() == 1
     chains = kind(model)
-    chains.set_state(State.from_visible(np.eye(4)[[1]], model))
+    chains.set_state(State.from_visible_means(np.eye(4)[[1]], model))
     chains.update_state(5)
     assert set(be.to_numpy_array(chains.get_state()[1]).reshape(-1)) <= {0.0, 1.0}
 

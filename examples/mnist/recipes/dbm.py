@@ -62,7 +62,7 @@ def first_layers(options: argparse.Namespace) -> tuple[BoltzmannMachine, recipe.
 def grown(below: BoltzmannMachine, num_hidden: int, data: Batch) -> BoltzmannMachine:
     """A deep machine that knows what a restricted one does: its last layer has small weights."""
     if not all(layer.center for layer in below.layers):
-        below = below.centered(State.from_visible(next(data.iterate("train")), below))
+        below = below.centered(State.from_visible_means(next(data.iterate("train")), below))
     sizes = [layer.num_units for layer in below.layers]
     model = recipe.centered_machine([*sizes, num_hidden])
     model.initialize(data)

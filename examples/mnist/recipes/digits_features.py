@@ -66,7 +66,7 @@ def moved(images: np.ndarray) -> np.ndarray:
 
 def features(model, grey: np.ndarray) -> np.ndarray:
     """Means of the hidden units given grey values from 0 to 1."""
-    return be.to_numpy_array(State.from_visible(be.float_tensor(grey), model)[1])
+    return be.to_numpy_array(State.from_visible_means(be.float_tensor(grey), model)[1])
 
 
 def accuracy(train, test, train_labels, test_labels, strength: float) -> float:

@@ -66,7 +66,7 @@ def estimate(
     images = recipe.find_images(options)
     seen, test = (transform.compute(be.float_tensor(part)) for part in images)
     start = recipe.now()
-    samples = model.markov_chain(effort.sweeps, State.from_visible(seen[:chains], model))
+    samples = model.markov_chain(effort.sweeps, State.from_visible_means(seen[:chains], model))
     with warnings.catch_warnings():
         # the interval in the line that is printed says what the warning would
         warnings.simplefilter("ignore", likelihood.LikelihoodWarning)

@@ -92,14 +92,21 @@ def zero_column(tensor: Tensor, index: Any) -> None:
 
 @register
 def zero_mask(tensor: Tensor, mask: Any) -> None:
-    """Multiply by a mask: where the mask is zero the tensor becomes zero.
+    """Set the elements to zero where a mask is 1 (true).
 
     Parameters
     ----------
     tensor : any shape
         Changed in place.
-    mask : tensor, array or nested list of zeros and ones, in the shape of the tensor
-        One where the tensor is kept.
+    mask : tensor, array or nested list, in the shape of the tensor
+        Booleans, or zeros and ones.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+    ConfigError
+        If the mask has values other than 0 and 1.
     """
     mask = be.float_tensor(mask)
     if be.shape(mask) != be.shape(tensor):
@@ -107,31 +114,44 @@ def zero_mask(tensor: Tensor, mask: Any) -> None:
             f"zero_mask got a mask of shape {be.shape(mask)} for a tensor of shape "
             f"{be.shape(tensor)}"
         )
-    tensor *= mask
+    masked = be.equal(mask, 1.0)
+    if not be.tall(be.logical_or(masked, be.equal(mask, 0.0))):
+        raise ConfigError("zero_mask expected a mask of booleans or of zeros and ones")
+    tensor[:] = be.where(masked, 0.0, tensor)
 
 
 @register
 @capturable
-def fixed_column_norm(tensor: Tensor, norm: float = 1.0) -> None:
-    """Scale each column of a matrix to one Euclidean norm; a column of zeros stays.
+def fixed_column_norm(tensor: Tensor, norm: float | None = None) -> None:
+    """Scale each column of a matrix to the same Euclidean norm, by default their mean norm.
 
-    A column with a value that is not finite has no direction, and becomes NaN.
+    Columns of zeros stay, and do not count in the mean. A column with a value that is not finite
+    becomes NaN, and without `norm` all columns do.
 
     Parameters
     ----------
     tensor : (m, n)
         Changed in place.
-    norm : float
-        The norm of every column afterwards.
+    norm : float, optional
+        The norm of every column afterwards. Default: the mean of the present norms.
     """
     _check_matrix("fixed_column_norm", tensor)
-    norm = check_number("norm", norm)
+    norm = None if norm is None else check_number("norm", norm)
     if be.num_elements(tensor) == 0:
         return
-    with np.errstate(invalid="ignore"):
-        # at most one each, so that their squares neither overflow nor vanish
-        tensor /= _one_for_zero(be.maximum(be.tmax(tensor, 0, True), -be.tmin(tensor, 0, True)))
-        tensor *= norm / _one_for_zero(be.norm(tensor, axis=0, keepdims=True))
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Elements of at most one each: their squares neither overflow nor vanish.
+        largest = be.maximum(be.tmax(tensor, 0, True), -be.tmin(tensor, 0, True))
+        tensor /= _one_for_zero(largest)
+        norms = be.norm(tensor, axis=0, keepdims=True)
+        wanted = _mean_of_nonzero(largest * norms) if norm is None else norm
+        tensor *= wanted / _one_for_zero(norms)
+
+
+def _mean_of_nonzero(norms: Tensor) -> Tensor:
+    """Return the mean of the entries of (1, n) that are not zero, (1, 1); zero without any."""
+    number = be.tsum(be.cast_float(be.not_equal(norms, 0.0)), axis=1, keepdims=True)
+    return be.tsum(norms / be.clip(number, a_min=1.0), axis=1, keepdims=True)
 
 
 def _one_for_zero(x: Tensor) -> Tensor:

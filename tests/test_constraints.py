@@ -11,7 +11,8 @@ from paysage import constraints
 from paysage.errors import ConfigError, ShapeError
 
 MATRIX = np.array([[1.0, -2.0, 0.0], [-3.0, 4.0, 5.0], [0.5, -0.5, 0.0], [2.0, 2.0, 0.0]])
-UNIT_COLUMNS = MATRIX / np.linalg.norm(MATRIX, axis=0)
+NORMS = np.linalg.norm(MATRIX, axis=0)
+UNIT_COLUMNS = MATRIX / NORMS
 MASK = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 1]])
 
 
@@ -35,9 +36,9 @@ CASES = [
     (partial(constraints.zero_row, index=[0, 3]), without_rows([0, 3])),
     (partial(constraints.zero_column, index=-1), without_columns(-1)),
     (partial(constraints.zero_column, index=[0, 1]), without_columns([0, 1])),
-    (partial(constraints.zero_mask, mask=MASK), MATRIX * MASK),
-    (partial(constraints.zero_mask, mask=MASK.tolist()), MATRIX * MASK),
-    (constraints.fixed_column_norm, UNIT_COLUMNS),
+    (partial(constraints.zero_mask, mask=MASK), MATRIX * (1 - MASK)),
+    (partial(constraints.zero_mask, mask=(MASK == 1).tolist()), MATRIX * (1 - MASK)),
+    (constraints.fixed_column_norm, NORMS.mean() * UNIT_COLUMNS),
     (partial(constraints.fixed_column_norm, norm=2.5), 2.5 * UNIT_COLUMNS),
 ]
 
@@ -81,13 +82,27 @@ def test_a_mask_may_be_a_tensor():
     for each in (constraint, again):
         tensor = be.float_tensor(MATRIX)
         each(tensor)
-        np.testing.assert_array_equal(be.to_numpy_array(tensor), (MATRIX * MASK))
+        np.testing.assert_array_equal(be.to_numpy_array(tensor), MATRIX * (1 - MASK))
 
 
-def test_a_column_of_zeros_stays():
-    tensor = be.float_tensor([[0.0, 3.0], [0.0, 4.0]])
+def test_zero_columns_stay_and_do_not_lower_the_mean_norm():
+    """Otherwise one dead column would shrink the others at every step of a training."""
+    tensor = be.float_tensor([[0.0, 3.0, 0.0], [0.0, 4.0, 7.0]])
     constraints.fixed_column_norm(tensor)
-    np.testing.assert_allclose(be.to_numpy_array(tensor), [[0.0, 0.6], [0.0, 0.8]], rtol=1e-6)
+    expected = [[0.0, 3.6, 0.0], [0.0, 4.8, 6.0]]
+    np.testing.assert_allclose(be.to_numpy_array(tensor), expected, rtol=1e-6)
+
+
+def test_masked_infinities_become_zero():
+    tensor = be.float_tensor([[1.0, np.inf], [np.nan, 2.0]])
+    constraints.zero_mask(tensor, [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(be.to_numpy_array(tensor), [[1.0, 0.0], [0.0, 2.0]])
+
+
+@pytest.mark.parametrize("value", [0.5, 2.0, -1.0, np.nan])
+def test_masks_of_other_values_are_refused(value):
+    with pytest.raises(ConfigError, match="booleans or of zeros and ones"):
+        constraints.zero_mask(be.ones((2,)), [1.0, value])
 
 
 def test_off_diagonal_infinities_go():

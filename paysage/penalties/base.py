@@ -1,6 +1,5 @@
 """What all penalties share: the slice, the sum, the configuration."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -27,19 +26,25 @@ class Penalty(Capturable):
     Parameters
     ----------
     penalty : float
-        The strength λ.
-    slice_tuple : tuple of slices, integers or lists of integers, optional
-        The part of the tensor that is penalized; the gradient is zero elsewhere. Default: all.
+        The strength λ, at least 0.
+    slice_tuple : tuple of slices, integers or lists of integers, default (slice(None),)
+        The part of the tensor that is penalized; the gradient is zero elsewhere.
+
+    Raises
+    ------
+    ConfigError
+        If `penalty` is negative or not a finite number, or `slice_tuple` is not such a tuple.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _registry.add(cls)
 
-    def __init__(self, penalty: float, slice_tuple: Any = None) -> None:
-        self.penalty = finite(self, "penalty", penalty)
+    def __init__(self, penalty: float, slice_tuple: Any = (slice(None),)) -> None:
+        self.penalty = check_number(f"penalty of {type(self).__name__}", penalty)
         self.slice_tuple = as_tuple(slice_tuple)
-        self._index = None if self.slice_tuple is None else tuple(map(widen, self.slice_tuple))
+        whole = all(index == slice(None) for index in self.slice_tuple)  # which needs no view
+        self._index = None if whole else tuple(map(widen, self.slice_tuple))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.penalty})"
@@ -110,11 +115,10 @@ class Penalty(Capturable):
 
     def get_config(self) -> dict[str, Any]:
         """Name and constructor arguments, as JSON values."""
-        part = None if self.slice_tuple is None else [encode_index(i) for i in self.slice_tuple]
         return {
             "name": type(self).__name__,
             "penalty": self.penalty,
-            "slice_tuple": part,
+            "slice_tuple": [encode_index(i) for i in self.slice_tuple],
             **self.options(),
         }
 
@@ -131,7 +135,7 @@ class Penalty(Capturable):
 
 
 class sum_penalty(Penalty):
-    """The sum of penalties, each with its own slice; what `p + q` gives.
+    """Sum of penalties, each with its own slice; `p + q` returns one.
 
     Parameters
     ----------
@@ -203,8 +207,3 @@ def from_config(config: dict[str, Any]) -> Penalty:
         raise ConfigError(f"the configuration of a penalty has a 'name'; got {config!r}")
     with configuring("penalty"):
         return _registry.get(config["name"]).from_config(config)
-
-
-def finite(owner: Penalty, name: str, value: Any) -> float:
-    """An argument of a penalty as a number; a ConfigError unless it is a finite one."""
-    return check_number(f"{name} of {type(owner).__name__}", value, -math.inf)

@@ -3,12 +3,14 @@
 In the formulas w are the elements of the tensor within the slice, and λ is `penalty`.
 """
 
+import math
 from typing import Any
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
+from paysage.checks import check_number
 from paysage.errors import ShapeError
-from paysage.penalties.base import Penalty, finite
+from paysage.penalties.base import Penalty
 
 
 class trivial_penalty(Penalty):
@@ -16,7 +18,7 @@ class trivial_penalty(Penalty):
 
     capturable = True
 
-    def __init__(self, penalty: float = 0.0, slice_tuple: Any = None) -> None:
+    def __init__(self, penalty: float = 0.0, slice_tuple: Any = (slice(None),)) -> None:
         super().__init__(penalty, slice_tuple)
 
     def value_of(self, x: Tensor) -> Any:
@@ -106,70 +108,81 @@ class log_penalty(Penalty):
 
 
 class logdet_penalty(Penalty):
-    """−λ/2 log det(WᵀW): the columns of a matrix stay linearly independent.
+    """−λ log det(WᵀW): keeps the columns of a matrix linearly independent.
 
-    Of a matrix with more columns than rows, WWᵀ is taken. Either way it is −λ times the sum of the
-    logarithms of the singular values.
+    The determinant is zero where a matrix has more columns than rows; there WWᵀ replaces WᵀW. In
+    both cases the value is −2λ times the sum of the logarithms of the singular values.
     """
 
     def value_of(self, x: Tensor) -> Any:
-        """−λ/2 log det(WᵀW) = −λ log |det R| where W = QR; the square is not formed."""
-        return -self.penalty * be.logdet(be.qr(_tall(x))[1])
+        """Return −λ log det(WᵀW) = −2λ log |det R|, where W = QR."""
+        return -2.0 * self.penalty * be.logdet(be.qr(_tall(x))[1])
 
     def derivative(self, x: Tensor) -> Tensor:
-        """−λ W (WᵀW)⁻¹ = −λ Q R⁻ᵀ."""
+        """Return −2λ W (WᵀW)⁻¹ = −2λ Q R⁻ᵀ."""
         q, r = be.qr(_tall(x))
-        result = -self.penalty * be.dot(q, be.transpose(be.inv(r)))
+        result = -2.0 * self.penalty * be.dot(q, be.transpose(be.inv(r)))
         return result if _is_tall(x) else be.transpose(result)
 
 
 class log_norm(Penalty):
-    """λ log ‖w‖, with the Euclidean (for a matrix, Frobenius) norm; −∞ at zero."""
+    """−λ Σ_j log ‖w_j‖ over the columns w_j: keeps their Euclidean norms away from zero.
 
-    capturable = True
-
-    def value_of(self, x: Tensor) -> Any:
-        """λ log ‖w‖."""
-        return self.penalty * be.log(be.norm(x))
-
-    def derivative(self, x: Tensor) -> Tensor:
-        """λ w / ‖w‖²; at zero, where there is no derivative, zero."""
-        norm = be.norm(x)
-        norm = norm + (norm == 0)
-        return (self.penalty / norm) * (x / norm)
-
-
-class l2_norm(Penalty):
-    """λ/2 (‖w‖ − target)²: the Euclidean (for a matrix, Frobenius) norm stays near a target.
-
-    Parameters
-    ----------
-    penalty : float
-        The strength λ.
-    slice_tuple : tuple, optional
-        The part of the tensor that is penalized.
-    target : float
-        The wanted norm.
+    The value is infinite where a column is zero. A vector counts as one column.
     """
 
     capturable = True
 
-    def __init__(self, penalty: float, slice_tuple: Any = None, *, target: float = 1.0) -> None:
+    def value_of(self, x: Tensor) -> Any:
+        """Return −λ Σ_j log ‖w_j‖."""
+        return -self.penalty * be.tsum(be.log(be.norm(x, axis=0)))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """Return −λ w_ij / ‖w_j‖²; zero in a column of zeros, which has no derivative."""
+        norm = _nonzero(be.norm(x, axis=0))
+        return (-self.penalty / norm) * (x / norm)  # ‖w‖² itself could overflow
+
+
+class l2_norm(Penalty):
+    """λ/2 Σ_j (‖w_j‖ − target)² over the columns w_j: keeps their norms near a target.
+
+    A vector counts as one column.
+
+    Parameters
+    ----------
+    penalty : float
+        The strength λ, at least 0.
+    slice_tuple : tuple, default (slice(None),)
+        The part of the tensor that is penalized.
+    target : float, default 1.0
+        The wanted Euclidean norm of each column.
+    """
+
+    capturable = True
+
+    def __init__(
+        self, penalty: float, slice_tuple: Any = (slice(None),), target: float = 1.0
+    ) -> None:
         super().__init__(penalty, slice_tuple)
-        self.target = finite(self, "target", target)
+        self.target = check_number("target of l2_norm", target, -math.inf)
 
     def options(self) -> dict[str, Any]:
-        """The target."""
+        """Return the target."""
         return {"target": self.target}
 
     def value_of(self, x: Tensor) -> Any:
-        """λ/2 (‖w‖ − target)²."""
-        return 0.5 * self.penalty * (be.norm(x) - self.target) ** 2
+        """Return λ/2 Σ_j (‖w_j‖ − target)²."""
+        return 0.5 * self.penalty * be.tsum(be.square(be.norm(x, axis=0) - self.target))
 
     def derivative(self, x: Tensor) -> Tensor:
-        """λ (‖w‖ − target) w / ‖w‖; at zero, where there is no derivative, zero."""
-        norm = be.norm(x)
-        return (self.penalty * (norm - self.target) / (norm + (norm == 0))) * x
+        """Return λ (‖w_j‖ − target) w_ij / ‖w_j‖; zero in a column of zeros."""
+        norm = be.norm(x, axis=0)
+        return (self.penalty * (norm - self.target) / _nonzero(norm)) * x
+
+
+def _nonzero(norm: Tensor) -> Tensor:
+    """Return norms with ones instead of zeros, to divide by."""
+    return norm + be.cast_float(norm == 0)
 
 
 def _is_tall(x: Tensor) -> bool:

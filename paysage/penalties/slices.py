@@ -5,10 +5,10 @@ from typing import Any
 from paysage.errors import ConfigError
 
 
-def as_tuple(part: Any) -> tuple[Any, ...] | None:
-    """A slice tuple whose entries can be stored; None where the whole tensor is meant."""
+def as_tuple(part: Any) -> tuple[Any, ...]:
+    """Return a slice tuple after a check that it can be stored; None and ... mean all."""
     if part is None or part is ...:
-        return None
+        return (slice(None),)
     part = part if isinstance(part, tuple) else (part,)
     for index in part:
         encode_index(index)

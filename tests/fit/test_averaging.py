@@ -1,5 +1,7 @@
 """The mean of the parameters over the last epochs: what it is the mean of, and who sees it."""
 
+import functools
+
 import numpy as np
 import pytest
 from machines import array, build, random_state
@@ -104,7 +106,9 @@ def test_divergence_goes_back_to_the_last_good_epoch_and_drops_the_mean():
 def test_fixed_parameters_stay_and_constraints_hold():
     model = build("BB", (5, 3), center=True)
     model.layers[0].set_fixed_params(["loc"])
-    model.connections[0].weights.add_constraint({"matrix": constraints.fixed_column_norm})
+    model.connections[0].weights.add_constraint(
+        {"matrix": functools.partial(constraints.fixed_column_norm, norm=1.0)}
+    )
     before = array(model.layers[0].params.loc)
     trained(optimizers.Gradient(0.3), model=model, average_last=0.5)
     np.testing.assert_array_equal(array(model.layers[0].params.loc), before)

@@ -9,6 +9,11 @@ from paysage import backends as be
 from paysage import penalties as pen
 from paysage.errors import ConfigError, ShapeError
 
+
+def norms(w):
+    return np.sqrt((w**2).sum(axis=0))
+
+
 # name, penalty, and the formula of its value for the part of the tensor within the slice
 CASES = [
     ("l1", pen.l1_penalty(0.3), lambda w: 0.3 * np.abs(w).sum()),
@@ -23,16 +28,16 @@ CASES = [
     (
         "logdet",
         pen.logdet_penalty(0.3),
-        lambda w: -0.3 * np.log(np.linalg.svd(w, compute_uv=False)).sum(),
+        lambda w: -0.6 * np.log(np.linalg.svd(w, compute_uv=False)).sum(),
     ),
-    ("log_norm", pen.log_norm(0.3), lambda w: 0.3 * np.log(np.sqrt((w**2).sum()))),
-    ("norm", pen.l2_norm(0.3), lambda w: 0.15 * (np.sqrt((w**2).sum()) - 1.0) ** 2),
-    ("target", pen.l2_norm(0.3, target=3.0), lambda w: 0.15 * (np.sqrt((w**2).sum()) - 3) ** 2),
+    ("log_norm", pen.log_norm(0.3), lambda w: -0.3 * np.log(norms(w)).sum()),
+    ("norm", pen.l2_norm(0.3), lambda w: 0.15 * ((norms(w) - 1) ** 2).sum()),
+    ("target", pen.l2_norm(0.3, target=3.0), lambda w: 0.15 * ((norms(w) - 3) ** 2).sum()),
     ("trivial", pen.trivial_penalty(), lambda w: 0.0),
     (
         "sum",
         pen.l1_penalty(0.3) + pen.l2_penalty(0.2) + pen.log_norm(0.1),
-        lambda w: 0.3 * np.abs(w).sum() + 0.1 * (w**2).sum() + 0.1 * np.log(np.sqrt((w**2).sum())),
+        lambda w: 0.3 * np.abs(w).sum() + 0.1 * (w**2).sum() - 0.1 * np.log(norms(w)).sum(),
     ),
 ]
 SLICES = {
@@ -141,13 +146,19 @@ def test_vectors():
     adaptive = pen.l1_adaptive_decay_penalty_2(2.0)
     assert float(adaptive.value(vector)) == pytest.approx(3.5**2)
     np.testing.assert_allclose(be.to_numpy_array(adaptive.grad(vector)), [7.0, -7.0, 7.0])
+    log_norm = pen.log_norm(2.0)
+    assert float(log_norm.value(vector)) == pytest.approx(-2 * np.log(np.sqrt(5.25)))
+    np.testing.assert_allclose(
+        be.to_numpy_array(log_norm.grad(vector)), [-8 / 21, 16 / 21, -4 / 21]
+    )
     with pytest.raises(ShapeError, match=r"\(3,\); expected a matrix"):
         pen.logdet_penalty(1.0).value(vector)
 
 
 def test_zero_is_a_fixed_point_where_there_is_no_derivative():
     zeros = be.zeros((3, 2))
-    for penalty in (pen.l1_penalty(1.0), pen.l2_norm(1.0), pen.l1_adaptive_decay_penalty_2(1.0)):
+    kinds = (pen.l1_penalty, pen.l2_norm, pen.log_norm, pen.l1_adaptive_decay_penalty_2)
+    for penalty in (kind(1.0) for kind in kinds):
         np.testing.assert_array_equal(be.to_numpy_array(penalty.grad(zeros)), np.zeros((3, 2)))
 
 
@@ -157,7 +168,7 @@ def test_logdet_of_an_ill_conditioned_matrix():
     u, _ = np.linalg.qr(rng.normal(size=(20, 4)))
     v, _ = np.linalg.qr(rng.normal(size=(4, 4)))
     matrix = ((u * [1.0, 0.1, 0.01, 0.001]) @ v.T).astype(np.float32)
-    expected = -np.linalg.pinv(matrix.astype(np.float64)).T
+    expected = -2 * np.linalg.pinv(matrix.astype(np.float64)).T
     gradient = be.to_numpy_array(pen.logdet_penalty(1.0).grad(be.float_tensor(matrix)))
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=3e-3 * np.abs(expected).max())
 
@@ -183,6 +194,8 @@ def test_aliases():
     [
         (lambda: pen.l1_penalty("strong"), "penalty of l1_penalty must be a finite"),
         (lambda: pen.l1_penalty(float("nan")), "penalty of l1_penalty must be a finite"),
+        (lambda: pen.l1_penalty(-0.1), "penalty of l1_penalty must be a finite number, at least 0"),
+        (lambda: pen.from_config({"name": "l2_penalty", "penalty": -1}), "at least 0, got -1"),
         (lambda: pen.l2_norm(1.0, target=None), "target of l2_norm must be a finite"),
         (lambda: pen.l1_penalty(1.0, (1.5,)), "slices, integers and lists"),
         (lambda: pen.l1_penalty(1.0, "all"), "slices, integers and lists"),

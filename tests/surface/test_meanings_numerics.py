@@ -1,0 +1,102 @@
+"""Meanings of version 0.2 that scripts rely on: penalties, constraints and numerics.
+
+Expected numbers were computed by hand, or are computed with plain NumPy.
+"""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from paysage import backends as be
+from paysage import constraints, penalties
+
+# Columns of norm 5 and 13; WᵀW = [[25, 16], [16, 169]] with determinant 4225 - 256 = 3969.
+MATRIX = [[3.0, 12.0], [4.0, -5.0], [0.0, 0.0]]
+
+
+def array(tensor):
+    return be.to_numpy_array(tensor)
+
+
+# penalties
+
+
+def test_log_norm_is_minus_the_sum_of_log_column_norms():
+    penalty = penalties.log_norm(2.0)
+    w = be.float_tensor(MATRIX)
+    assert penalty.value(w) == pytest.approx(-2 * (np.log(5) + np.log(13)), rel=1e-6)
+    expected = [[-6 / 25, -24 / 169], [-8 / 25, 10 / 169], [0, 0]]
+    np.testing.assert_allclose(array(penalty.grad(w)), expected, rtol=1e-6)
+
+
+def test_l2_norm_sums_over_columns_and_takes_the_target_third():
+    penalty = penalties.l2_norm(2.0, (slice(None),), 10)
+    w = be.float_tensor(MATRIX)
+    assert penalty.value(w) == pytest.approx(25 + 9, rel=1e-6)
+    expected = [[2 * -5 * 3 / 5, 2 * 3 * 12 / 13], [2 * -5 * 4 / 5, 2 * 3 * -5 / 13], [0, 0]]
+    np.testing.assert_allclose(array(penalty.grad(w)), expected, rtol=1e-6)
+    assert penalties.l2_norm(2.0).value(w) == pytest.approx(16 + 144, rel=1e-6)
+
+
+def test_logdet_penalty_is_minus_log_det_of_the_gram_matrix():
+    penalty = penalties.logdet_penalty(0.5)
+    w = be.float_tensor(MATRIX)
+    assert penalty.value(w) == pytest.approx(-0.5 * np.log(3969), rel=1e-6)
+    inverse = np.array([[169, -16], [-16, 25]]) / 3969
+    np.testing.assert_allclose(array(penalty.grad(w)), -np.array(MATRIX) @ inverse, rtol=1e-5)
+
+
+KINDS = [
+    "exp_l2_penalty",
+    "l1_adaptive_decay_penalty_2",
+    "l1_penalty",
+    "l2_norm",
+    "l2_penalty",
+    "log_norm",
+    "log_penalty",
+    "logdet_penalty",
+    "trivial_penalty",
+]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_gradients_match_finite_differences_of_the_value(name):
+    """Central differences in single precision: step 1e-2 leaves errors of the order 1e-3."""
+    penalty = getattr(penalties, name)(0.5)
+    w = np.array([[0.7, -0.4], [-0.9, 0.6], [0.5, 1.1]], np.float32)
+    expected = np.zeros_like(w)
+    for place in np.ndindex(w.shape):
+        step = np.zeros_like(w)
+        step[place] = 0.01
+        up, down = (penalty.value(be.float_tensor(x)) for x in (w + step, w - step))
+        expected[place] = (float(up) - float(down)) / 0.02
+    np.testing.assert_allclose(
+        array(penalty.grad(be.float_tensor(w))), expected, rtol=2e-3, atol=2e-3
+    )
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_penalties_apply_to_the_whole_tensor_by_default(name):
+    assert getattr(penalties, name)(0.5).slice_tuple == (slice(None),)
+
+
+# constraints
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int64, bool], ids=["float", "int", "bool"])
+def test_zero_mask_zeroes_where_the_mask_is_one(kind):
+    mask = np.array([[1, 0], [0, 1], [0, 0]]).astype(kind)
+    for given in (mask, mask.tolist(), be.from_numpy_array(mask)):
+        w = be.ones((3, 2))
+        partial(constraints.zero_mask, mask=given)(w)
+        np.testing.assert_array_equal(array(w), [[0, 1], [1, 0], [1, 1]])
+
+
+def test_fixed_column_norm_uses_the_mean_of_the_column_norms():
+    w = be.float_tensor([[1.0, 0.0], [0.0, 3.0]])
+    constraints.fixed_column_norm(w)
+    np.testing.assert_allclose(array(w), [[2, 0], [0, 2]], rtol=1e-6)
+    w = be.float_tensor(MATRIX)
+    constraints.fixed_column_norm(w)
+    np.testing.assert_allclose(array(w), np.array(MATRIX) * [9 / 5, 9 / 13], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""The command `paysage`: fetch, train, sample, evaluate, plot, info, doctor.
+"""The command `paysage`: fetch, train, sample, evaluate, plot, info, convert, doctor.
 
 Results go to standard output, everything else to standard error. The exit status is 0, 1 after an
 error of the library, which is one line on standard error, 2 after a wrong command line, and 130
@@ -11,10 +11,10 @@ import argparse
 from collections.abc import Sequence
 
 from paysage import __version__
-from paysage.cli import doctor, evaluate, fetch, info, plot, sample, train
+from paysage.cli import convert, doctor, evaluate, fetch, info, plot, sample, train
 from paysage.cli.output import run
 
-COMMANDS = (fetch, train, sample, evaluate, plot, info, doctor)
+COMMANDS = (fetch, train, sample, evaluate, plot, info, convert, doctor)
 
 DESCRIPTION = """\
 Boltzmann machines: restricted, Gaussian, Hopfield and deep ones.

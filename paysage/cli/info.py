@@ -33,6 +33,8 @@ def command(options: argparse.Namespace) -> Result:
     tables = contents(path)
     lines = [line for tree in trees.values() for line in tree[0]]
     lines += [f"{t.key}: {_shape(t.shape)} of {t.dtype}, by {t.written_by}" for t in tables]
+    if any(t.key == "layers/layers_0/parameters/params0" for t in tables):
+        lines.append("a model of version 0.2, which `paysage convert` rewrites")
     facts = {
         "file": path,
         "trees": {key: facts for key, (_, facts) in trees.items()},

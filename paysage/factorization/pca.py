@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,18 +195,39 @@ class PCA:
 
     @classmethod
     def from_saved(cls, store: str | Path | Any) -> PCA:
-        """The components that `save` wrote to a path or an open pandas.HDFStore, to the last bit.
+        """Read the components from a file that `save` wrote; values are restored to the last bit.
+
+        Files of version 0.2 are read too; nothing is unpickled.
+
+        Parameters
+        ----------
+        store : path or open pandas.HDFStore
 
         Raises
         ------
         StorageError
-            If there is no such file, or it is damaged or not ours.
+            If the file is absent, damaged or of another program.
+
+        Warns
+        -----
+        UserWarning
+            If a file of version 0.2 does not hold the mean of the data; it is set to zero.
         """
-        tree = storage.read_tree(store, kind="pca", key="pca")
+        tree: Any = storage.read_legacy_pca(store)
+        if tree is None:
+            tree = storage.read_tree(store, kind="pca", key="pca")
+        elif "mean" not in tree:
+            warnings.warn(
+                f"{store} does not hold the mean of the data: it is set to zero, so transform(x) "
+                "equals project(x); write the mean into pca.mean if you know it",
+                UserWarning,
+                stacklevel=2,
+            )
+            tree["mean"] = np.zeros(len(tree["W"]), np.float32)
         try:
             return cls(tree["W"], tree["var"], tree["mean"])
         except (KeyError, TypeError, ValueError) as error:
-            raise StorageError(f"{store} holds no components: {error!r}") from error
+            raise StorageError(f"{store} does not hold principal components: {error!r}") from error
 
 
 def _in_double(batch: Any) -> Iterator[np.ndarray]:

@@ -21,6 +21,7 @@ from paysage.models.finite import check_end, check_finite
 from paysage.models.gradient import GradientBuilder, ModelGradient
 from paysage.models.graph import Connection, chain, check_graph, check_machine
 from paysage.models.initialize import check_batch, initializer
+from paysage.models.legacy import legacy_parts
 from paysage.models.state import State, check_is_state
 from paysage.models.sweep import Sweeps, update_hook
 from paysage.models.tap import GibbsFreeEnergy, StateTAP, check_means, gibbs_free_energy
@@ -485,20 +486,39 @@ mean_square_weight, damping
         storage.write_tree(store, tree, kind="model")
 
     @classmethod
-    def from_saved(cls, store: str | Path | Any) -> BoltzmannMachine:
-        """Read a machine from a file that ``save`` wrote, to the last bit.
+    def from_saved(
+        cls, store: str | Path | Any, layer_types: Sequence[Any] | None = None
+    ) -> BoltzmannMachine:
+        """Read a model from a file that ``save`` wrote; values are restored to the last bit.
+
+        Files of version 0.2 are read too. Their configuration is a pickle, which is not read: the
+        layers form a chain without centering, penalties, constraints and fixed parameters, and
+        their types are given by `layer_types`.
 
         Parameters
         ----------
         store : path or open pandas.HDFStore
+        layer_types : sequence, optional
+            For files of version 0.2 only: one type a layer. A type is a subclass of Layer, its
+            name, 'bernoulli', 'gaussian' or 'onehot', or None for the default: BernoulliLayer
+            where one parameter is stored and GaussianLayer where two are.
 
         Raises
         ------
         StorageError
-            If the file is absent, truncated, damaged, of a newer schema, or not ours.
+            If the file is absent, truncated, damaged, of a newer schema or of another program; or
+            if it is of version 0.2 and its layers do not form a chain.
         ConfigError
-            If it holds a layer whose class has not been imported.
+            If the file holds a layer whose class has not been imported, or `layer_types` does not
+            fit the file.
         """
+        legacy = storage.read_legacy_model(store)
+        if legacy is not None:
+            return cls(*legacy_parts(legacy, layer_types))
+        if layer_types is not None:
+            raise ConfigError(
+                f"layer_types is for model files of version 0.2, which {store} is not; leave it out"
+            )
         return rebuilt(storage.read_tree(store, kind="model"), store, cls)
 
 

@@ -15,12 +15,21 @@ after both digests agree, so a damaged one is refused and never half understood.
 from typing import Any
 
 from paysage.storage.document import digest, encode, split_key
+from paysage.storage.legacy import read_legacy_model, read_legacy_pca
 from paysage.storage.locking import hdf5_lock
 from paysage.storage.opening import is_store, open_source
 from paysage.storage.reading import Entry, find_keys, read_group
 from paysage.storage.writing import write_to_path, write_to_store
 
-__all__ = ["Entry", "hdf5_lock", "read_all", "read_tree", "write_tree"]
+__all__ = [
+    "Entry",
+    "hdf5_lock",
+    "read_all",
+    "read_legacy_model",
+    "read_legacy_pca",
+    "read_tree",
+    "write_tree",
+]
 
 
 def write_tree(target: Any, tree: Any, kind: str = "model", key: str = "paysage") -> None:

@@ -66,8 +66,7 @@ def _find_group(file: Any, parts: list[str], name: str) -> Any:
             found = ", ".join(sorted(file)[:8]) or "nothing"
             raise StorageError(
                 f"{name} is an HDF5 file, but not one of ours: there is no group "
-                f"'{'/'.join(parts)}' (its root holds {found}); models of the "
-                "0.2 line cannot be read"
+                f"'{'/'.join(parts)}' (its root holds {found})"
             )
         node = _hard_linked(node, part, name)
     if not hasattr(node, "keys") or node.get("document", getlink=True) is None:

@@ -154,7 +154,7 @@ def test_files_that_hold_none(tmp_path):
         PCA.from_saved(tmp_path / "none.h5")
     path = tmp_path / "wrong.h5"
     storage.write_tree(path, {"W": np.ones((3, 2))}, kind="pca", key="pca")
-    with pytest.raises(StorageError, match="no components"):
+    with pytest.raises(StorageError, match="does not hold principal components"):
         PCA.from_saved(path)
 
 

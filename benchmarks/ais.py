@@ -50,8 +50,8 @@ def train() -> tuple[BoltzmannMachine, Any]:
     model.initialize(batch, method="glorot_normal")
     trainer = fit.SGD(model, batch)
     trainer.monitor.generator_metrics = []
-    rate = schedules.PowerLawDecay(0.003, 0.5)
-    trainer.train(optimizers.ADAM(rate), num_epochs, beta_std=0.0, lr_period="epoch", verbose=False)
+    rate = schedules.PowerLawDecay(0.003, 0.5 / 0.003)
+    trainer.train(optimizers.ADAM(rate), num_epochs, beta_std=0.0, verbose=False)
     return model, batch
 
 

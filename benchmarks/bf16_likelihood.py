@@ -55,10 +55,9 @@ def reached(train: np.ndarray, test: np.ndarray, seed: int, epochs: int, precisi
     trainer = fit.SGD(model, batch)
     trainer.monitor.generator_metrics.clear()
     trainer.train(
-        optimizers.ADAM(schedules.PowerLawDecay(0.01, 1.0)),
+        optimizers.ADAM(schedules.PowerLawDecay(0.01, 100.0)),
         epochs,
         beta_std=0.0,
-        lr_period="epoch",
         verbose=False,
         precision=precision,
     )

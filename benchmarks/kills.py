@@ -41,9 +41,8 @@ def train(path: Path, backend: str) -> None:
     trainer = fit.SGD(model, in_memory_batch(rows, 20))
     trainer.monitor.generator_metrics = [ReconstructionError()]
     trainer.train(
-        optimizers.ADAM(schedules.PowerLawDecay(0.01, 0.1)),
+        optimizers.ADAM(schedules.PowerLawDecay(0.01, 10.0)),
         EPOCHS,
-        lr_period="epoch",
         verbose=False,
         checkpoint=path,
         resume=True,

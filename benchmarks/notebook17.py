@@ -77,9 +77,7 @@ def build(name: str, num_visible: int) -> BoltzmannMachine:
     return model
 
 
-def train(
-    name: str, data: Any, epochs: int, lr_period: str, processes: fit.Processes
-) -> BoltzmannMachine:
+def train(name: str, data: Any, epochs: int, processes: fit.Processes) -> BoltzmannMachine:
     """Train one of the four models; a deep one layer by layer and then as a whole."""
     model = build(name, data.ncols)
     model.initialize(data, method="glorot_normal")
@@ -91,12 +89,11 @@ def train(
             method=fit.pcd,
             mcsteps=1,
             init_method="glorot_normal",
-            lr_period=lr_period,
             processes=processes,
         )
     trainer = fit.SGD(model, data)
     opt = adam(1e-3 if name == "dbm" else 1e-2)
-    trainer.train(opt, epochs, method=fit.pcd, mcsteps=1, lr_period=lr_period, processes=processes)
+    trainer.train(opt, epochs, method=fit.pcd, mcsteps=1, processes=processes)
     return model
 
 
@@ -111,13 +108,11 @@ class Echo(io.StringIO):
         return super().write(text)
 
 
-def measured(
-    name: str, data: Any, epochs: int, lr_period: str, processes: fit.Processes
-) -> list[dict[str, Any]]:
+def measured(name: str, data: Any, epochs: int, processes: fit.Processes) -> list[dict[str, Any]]:
     """Train a model; one row an epoch (0 is before training) of each machine that is trained."""
     echo = Echo()
     with contextlib.redirect_stdout(echo):
-        train(name, data, epochs, lr_period, processes)
+        train(name, data, epochs, processes)
     names = ["dbm_layer1", "dbm_layer2", "dbm"] if name == "dbm" else [name]
     return read_lines(echo.getvalue(), names)
 
@@ -151,12 +146,6 @@ def make_parser() -> argparse.ArgumentParser:
     add("--backend", choices=("python", "pytorch"), help="what computes (as configured)")
     add("--processor", choices=("cpu", "gpu"), help="where it computes (as configured)")
     add("--seeds", type=int, nargs="+", default=[137, 1, 2, 3], help="(%(default)s; notebook: 137)")
-    add(
-        "--lr-period",
-        choices=("training", "epoch"),
-        default="training",
-        help="when the learning rate decays (%(default)s, as the notebook's numbers ask for)",
-    )
     add("--models", nargs="+", choices=MODELS, default=list(MODELS), help="trained in this order")
     add("--json", type=Path, metavar="OUT", help="write all rows there")
     add("--reference", type=Path, default=REFERENCE, help="the notebook's numbers, CSV")
@@ -182,9 +171,7 @@ def run(
     """All models from one seed, as the notebook has it at its top."""
     be.set_seed(seed)
     return [
-        row
-        for name in options.models
-        for row in measured(name, data, options.epochs, options.lr_period, processes)
+        row for name in options.models for row in measured(name, data, options.epochs, processes)
     ]
 
 

@@ -1,7 +1,7 @@
-"""Numbers that change as training goes on: learning rates, inverse temperatures.
+"""Schedules: numbers that change from epoch to epoch or from sweep to sweep.
 
-A schedule is an endless iterator. `next(schedule)` gives the value at the present time t, which is
-0, 1, 2 and so on, and moves to the next time.
+A schedule is an endless iterator. ``next(schedule)`` returns its present value x(t), for
+t = 0, 1, 2, …, and moves on to x(t + 1). Optimizers take one value an epoch, samplers one a sweep.
 """
 
 import copy
@@ -16,15 +16,33 @@ _registry = Registry("schedule")
 
 
 class Schedule:
-    """A number as a function of the count of values already taken.
+    """Base class of schedules.
 
-    A subclass names its constructor's arguments in `fields` and defines `shape`, its value over
-    `initial`; it is registered by its class name, so that `from_config` finds it.
+    A subclass lists its constructor's arguments in `fields`, except for `value`, and defines
+    ``next_value``. It is registered under its class name, so that ``from_config`` finds it.
 
     Parameters
     ----------
     initial : float
-        The value at t = 0.
+        The first value, x(0).
+    value : float, optional
+        The present value; by default the schedule starts at x(0). Later values follow from it,
+        and ``reset`` goes back to x(0).
+
+    Attributes
+    ----------
+    value : float
+        The present value: the one that ``next`` returns next.
+    time : int
+        How many values were taken since the start.
+
+    Examples
+    --------
+    >>> rate = PowerLawDecay(initial=0.01, coefficient=1.0)
+    >>> [round(next(rate), 5) for _ in range(3)]
+    [0.01, 0.0099, 0.0098]
+    >>> round(rate.value, 5)
+    0.00971
     """
 
     fields: tuple[str, ...] = ("initial",)
@@ -33,48 +51,49 @@ class Schedule:
         super().__init_subclass__(**kwargs)
         _registry.add(cls)
 
-    def __init__(self, initial: float = 1.0) -> None:
+    def __init__(self, initial: float = 1.0, value: float | None = None) -> None:
         self.initial = _number(self, "initial", initial)
-        self.time = 0
+        self.reset()
+        if value is not None:
+            self.set_value(value)
 
     def __iter__(self) -> "Schedule":
         return self
 
     def __next__(self) -> float:
-        value = self.value_at(self.time)
+        value = self.value
         self.time += 1
+        self.value = self.next_value(value)
         return value
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields)
         return f"{type(self).__name__}({values})"
 
-    def shape(self, time: int) -> float:
-        """The value at a time, divided by `initial`."""
-        raise NotImplementedError(f"{type(self).__name__} must define shape(time)")
+    def first_value(self) -> float:
+        """Return x(0)."""
+        return self.initial
 
-    def value_at(self, time: int) -> float:
-        """The value at a time; does not move the schedule."""
-        return self.initial * self.shape(time)
+    def next_value(self, value: float) -> float:
+        """Return x(t), where t is `time`, given that x(t − 1) is `value`."""
+        raise NotImplementedError(f"{type(self).__name__} must define next_value(value)")
 
     def set_value(self, value: float) -> None:
-        """Let the next value be `value`; the course before and after it is rescaled to fit."""
-        value, shape = _number(self, "value", value), self.shape(self.time)
-        if shape == 0.0 or math.isinf(value / shape):
-            raise ConfigError(f"{self!r} has decayed to zero: no initial value leads to {value}")
-        self.initial = value / shape
+        """Set the present value; later values follow from it."""
+        self.value = _number(self, "value", value)
 
     def reset(self) -> None:
-        """Start again at t = 0."""
+        """Start again at x(0)."""
         self.time = 0
+        self.value = self.first_value()
 
     def copy(self) -> "Schedule":
-        """An independent schedule at the same time."""
+        """Return an independent schedule at the same time and value."""
         return copy.copy(self)
 
     def get_config(self) -> dict[str, Any]:
-        """Name, arguments and present time as JSON values; None stands for no bound."""
-        values = {name: getattr(self, name) for name in self.fields}
+        """Return name, arguments, value and time as JSON values; None stands for no bound."""
+        values = {name: getattr(self, name) for name in (*self.fields, "value")}
         finite = {
             name: None if isinstance(value, float) and math.isinf(value) else value
             for name, value in values.items()
@@ -83,36 +102,46 @@ class Schedule:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Schedule":
-        """The schedule that a configuration describes, at the time it was described."""
-        unknown = set(config) - {"name", "time", *cls.fields}
+        """Return the schedule that a configuration describes, at the same time and value."""
+        unknown = set(config) - {"name", "value", "time", *cls.fields}
         if unknown:
             raise ConfigError(
-                f"{cls.__name__} got {sorted(unknown)}; its arguments are {list(cls.fields)}"
+                f"{cls.__name__} got {sorted(unknown)}; its arguments are {[*cls.fields, 'value']}"
             )
         schedule = cls(**{name: config[name] for name in cls.fields if name in config})
         schedule.time = _count(schedule, "time", config.get("time", 0))
+        if config.get("value") is not None:
+            schedule.set_value(config["value"])
         return schedule
 
 
 class Constant(Schedule):
-    """The same value for ever."""
+    """The same value at all times.
 
-    def shape(self, time: int) -> float:
-        """One."""
-        return 1.0
+    Parameters
+    ----------
+    initial, value : float
+        See ``Schedule``.
+    """
+
+    def next_value(self, value: float) -> float:
+        """Return the value unchanged."""
+        return value
 
 
 class Linear(Schedule):
-    """initial − delta·t, kept between two bounds.
+    """x(t + 1) = clip(x(t) − delta, minval, maxval).
 
     Parameters
     ----------
     initial : float
-        The value at t = 0.
+        The first value, x(0). It is not clipped.
     delta : float
-        What is taken off at each time; a negative one makes the value rise.
+        What is subtracted at each step; with a negative `delta` the values rise.
+    value : float, optional
+        The present value; see ``Schedule``.
     minval, maxval : float or None
-        The bounds; None is no bound.
+        Bounds of the values after the first; None for no bound.
     """
 
     fields = ("initial", "delta", "minval", "maxval")
@@ -121,84 +150,90 @@ class Linear(Schedule):
         self,
         initial: float = 1.0,
         delta: float = 0.0,
+        value: float | None = None,
         minval: float | None = 0.0,
-        maxval: float | None = math.inf,
+        maxval: float | None = 1.0,
     ) -> None:
-        super().__init__(initial)
+        super().__init__(initial, value)
         self.delta = _number(self, "delta", delta)
         self.minval = -math.inf if minval is None else _bound(self, "minval", minval)
         self.maxval = math.inf if maxval is None else _bound(self, "maxval", maxval)
         if self.minval > self.maxval:
             raise ConfigError(f"Linear needs minval <= maxval; got {minval} and {maxval}")
 
-    def value_at(self, time: int) -> float:
-        """The value at a time; does not move the schedule."""
-        return min(max(self.initial - self.delta * time, self.minval), self.maxval)
-
-    def set_value(self, value: float) -> None:
-        """Let the next value be `value`, by a parallel shift of the whole course."""
-        value = _number(self, "value", value)
-        if not self.minval <= value <= self.maxval:
-            raise ConfigError(
-                f"Linear is kept between {self.minval} and {self.maxval}; got the value {value}"
-            )
-        self.initial = value + self.delta * self.time
+    def next_value(self, value: float) -> float:
+        """Subtract `delta`, within the bounds."""
+        return min(max(value - self.delta, self.minval), self.maxval)
 
 
 class Step(Schedule):
-    """One value for the first `steps` times, another one from then on.
+    """`initial` for the first `steps` values, then `final`.
 
     Parameters
     ----------
     initial : float
-        The value at t < steps.
+        The value for t < steps.
     final : float
-        The value at t >= steps.
+        The value for t >= steps.
     steps : int
-        How often the initial value is given.
+        Number of times that the initial value is returned.
+    value : float, optional
+        The present value, which holds until t = steps; see ``Schedule``.
     """
 
     fields = ("initial", "final", "steps")
 
-    def __init__(self, initial: float = 1.0, final: float = 0.0, steps: int = 1) -> None:
-        super().__init__(initial)
+    def __init__(
+        self,
+        initial: float = 1.0,
+        final: float = 0.0,
+        steps: int = 1,
+        value: float | None = None,
+    ) -> None:
         self.final = _number(self, "final", final)
         self.steps = _count(self, "steps", steps)
+        super().__init__(initial, value)
 
-    def value_at(self, time: int) -> float:
-        """The value at a time; does not move the schedule."""
-        return self.initial if time < self.steps else self.final
+    def first_value(self) -> float:
+        """Return x(0): `final` where there are no initial steps."""
+        return self.initial if self.steps else self.final
 
-    def set_value(self, value: float) -> None:
-        """Let the level that now holds be `value`; the other one stays."""
-        level = "initial" if self.time < self.steps else "final"
-        setattr(self, level, _number(self, "value", value))
+    def next_value(self, value: float) -> float:
+        """Return `final` once all steps were taken."""
+        return self.final if self.time == self.steps else value
 
 
 class Trapezoid(Schedule):
     """A rise to `initial`, a plateau, and a straight line down to zero.
 
-    `initial` times (t+1)/(warm_up+1) while it rises, and times (steps - t)/decay while it falls:
-    the last of the steps has 1/decay of the plateau's value, and from t = steps on it is zero.
+    The values are `initial` times (t+1)/(warm_up+1) while they rise, and times (steps − t)/decay
+    while they fall. The last of the steps has 1/decay of the plateau's value; from t = steps on the
+    value is zero.
 
     Parameters
     ----------
     initial : float
         The value of the plateau.
     steps : int
-        How many values there are before zero, such as the number of epochs.
+        Number of values before zero, such as the number of epochs.
     warm_up : int
-        How many of them rise.
+        Number of values that rise.
     decay : int, optional
-        How many of them fall, beginning at the plateau's height; by default half of them.
+        Number of values that fall, beginning at the plateau's height; by default half of the steps.
+    value : float, optional
+        The present value; later values are scaled to match. See ``Schedule``.
     """
 
     fields = ("initial", "steps", "warm_up", "decay")
 
     def __init__(
-        self, initial: float = 1.0, steps: int = 1, warm_up: int = 0, decay: int | None = None
+        self,
+        initial: float = 1.0,
+        steps: int = 1,
+        warm_up: int = 0,
+        decay: int | None = None,
+        value: float | None = None,
     ) -> None:
-        super().__init__(initial)
         self.steps = _count(self, "steps", steps)
         self.warm_up = _count(self, "warm_up", warm_up)
         self.decay = self.steps // 2 if decay is None else _count(self, "decay", decay)
@@ -207,23 +242,45 @@ class Trapezoid(Schedule):
                 f"Trapezoid has {self.steps} steps: {self.warm_up} of warm_up and {self.decay} of "
                 "decay do not fit"
             )
+        super().__init__(initial, value)
 
     def shape(self, time: int) -> float:
-        """The value at a time, divided by that of the plateau."""
+        """Return the value at a time, divided by that of the plateau."""
         if time >= self.steps:
             return 0.0
         if time < self.warm_up:
             return (time + 1) / (self.warm_up + 1)
         return min(1.0, (self.steps - time) / max(1, self.decay))
 
+    def first_value(self) -> float:
+        """Return x(0)."""
+        return self.initial * self.shape(0)
+
+    def next_value(self, value: float) -> float:
+        """Scale the value by the ratio of the shapes now and before."""
+        before = self.shape(self.time - 1)
+        return value / before * self.shape(self.time) if before else 0.0
+
 
 class _Decay(Schedule):
-    """A decay from `initial` towards zero, the faster the larger the coefficient (0: constant)."""
+    """A schedule with a coefficient that is zero or more.
+
+    Parameters
+    ----------
+    initial : float
+        The first value, x(0).
+    coefficient : float
+        Sets the speed of the decay.
+    value : float, optional
+        The present value; see ``Schedule``.
+    """
 
     fields = ("initial", "coefficient")
 
-    def __init__(self, initial: float = 1.0, coefficient: float = 0.0) -> None:
-        super().__init__(initial)
+    def __init__(
+        self, initial: float = 1.0, coefficient: float = 0.9, value: float | None = None
+    ) -> None:
+        super().__init__(initial, value)
         self.coefficient = _number(self, "coefficient", coefficient)
         if self.coefficient < 0:
             raise ConfigError(
@@ -232,35 +289,58 @@ class _Decay(Schedule):
 
 
 class ExponentialDecay(_Decay):
-    """initial · exp(−coefficient·t).
+    """x(t) = initial · coefficient^t.
 
     Parameters
     ----------
     initial : float
-        The value at t = 0.
+        The first value, x(0).
     coefficient : float
-        The rate of decay; 0 keeps the value constant.
+        The ratio of a value to the one before; with 1 the value is constant.
+    value : float, optional
+        The present value; see ``Schedule``.
     """
 
-    def shape(self, time: int) -> float:
-        """exp(−coefficient·t)."""
-        return math.exp(-self.coefficient * time)
+    def next_value(self, value: float) -> float:
+        """Multiply the value by the coefficient."""
+        return self.coefficient * value
 
 
 class PowerLawDecay(_Decay):
-    """initial / (1 + coefficient·t).
+    """x(t) = initial / (1 + initial · coefficient · t).
+
+    In other words 1/x(t + 1) = coefficient + 1/x(t). To halve the initial value in `n` steps,
+    choose ``coefficient=1 / (n * initial)``.
 
     Parameters
     ----------
     initial : float
-        The value at t = 0.
+        The first value, x(0), zero or more.
     coefficient : float
-        The rate of decay; 0 keeps the value constant.
+        What is added to 1/x at each step; with 0 the value is constant.
+    value : float, optional
+        The present value; see ``Schedule``.
     """
 
-    def shape(self, time: int) -> float:
-        """1 / (1 + coefficient·t)."""
-        return 1.0 / (1.0 + self.coefficient * time)
+    def __init__(
+        self, initial: float = 1.0, coefficient: float = 0.9, value: float | None = None
+    ) -> None:
+        super().__init__(initial, coefficient, value)
+        self._check_sign("initial", self.initial)
+
+    def next_value(self, value: float) -> float:
+        """Add the coefficient to the reciprocal of the value."""
+        return value / (1.0 + self.coefficient * value)
+
+    def set_value(self, value: float) -> None:
+        """Set the present value, zero or more; later values follow from it."""
+        value = _number(self, "value", value)
+        self._check_sign("value", value)
+        self.value = value
+
+    def _check_sign(self, name: str, value: float) -> None:
+        if value < 0:  # the reciprocal could reach zero
+            raise ConfigError(f"PowerLawDecay needs {name} >= 0; got {value}")
 
 
 constant = Constant
@@ -272,17 +352,20 @@ power_law_decay = PowerLawDecay
 
 
 def from_config(config: dict[str, Any]) -> Schedule:
-    """The schedule, of whatever class, that a configuration describes.
+    """Return the schedule, of whatever class, that a configuration describes.
 
     Raises
     ------
     ConfigError
-        When the class or one of its arguments is unknown.
+        If the class or one of its arguments is unknown.
     """
     if not isinstance(config, dict) or "name" not in config:
         raise ConfigError(f"the configuration of a schedule has a 'name'; got {config!r}")
     with configuring("schedule"):
         return _registry.get(config["name"]).from_config(config)
+
+
+schedule_from_config = from_config
 
 
 def _bound(owner: Schedule, name: str, value: Any) -> float:

@@ -166,7 +166,7 @@ def test_norms_to_clip_to_are_positive():
 def test_the_learning_rate_is_the_value_of_the_epoch(name):
     model = pair("GB")
     make, formula = RULES[name]
-    optimizer = make(schedules.PowerLawDecay(initial=0.1, coefficient=1.0))
+    optimizer = make(schedules.PowerLawDecay(initial=0.1, coefficient=10.0))
     wanted = [array(p) for _, p in flat(model)]
     rules, paths = [formula() for _ in wanted], [np.zeros_like(w) for w in wanted]
     for t, gradient in enumerate(gradients(model)):
@@ -315,7 +315,7 @@ def test_defaults():
 
 
 def test_without_update_lr_the_first_value_is_taken_once():
-    optimizer = optimizers.Gradient(schedules.PowerLawDecay(initial=0.1, coefficient=1.0))
+    optimizer = optimizers.Gradient(schedules.PowerLawDecay(initial=0.1, coefficient=10.0))
     model = pair("BB")
     for gradient in gradients(model, steps=3):
         optimizer.update(model, gradient)

@@ -50,7 +50,7 @@ def rule_named(name):
         "plain": lambda: optimizers.Gradient(0.05),
         "momentum": lambda: optimizers.Momentum(0.05),
         "rmsprop": lambda: optimizers.RMSProp(0.01),
-        "adam": lambda: optimizers.ADAM(schedules.PowerLawDecay(0.02, 0.1), max_norm=0.5),
+        "adam": lambda: optimizers.ADAM(schedules.PowerLawDecay(0.02, 5.0), max_norm=0.5),
     }
     return made[name]()
 
@@ -70,7 +70,7 @@ def train(trainer, name="plain", epochs=EPOCHS, method="pcd", **options):
     rule = rule_named(name)
     tap = fit.TAP(num_samples=3).tap_update
     methods = {"tap": tap, "pcd": fit.pcd, "cd": fit.cd, "reconstruction": reconstruction}
-    options = {"verbose": False, "lr_period": "epoch", **options}
+    options = {"verbose": False, **options}
     trainer.train(rule, epochs, method=methods.get(method, method), **options)
     memory = {**trainer.model.get_values(), "optimizer": rule.get_memory(trainer.model)["slots"]}
     return {"memory": memory, "monitor": trainer.monitor.memory, "state": be.get_random_state()}
@@ -99,7 +99,7 @@ def pretrained(processes=None):
     trainer = make("BBB", (8, 6, 5))
     pretrainer = fit.LayerwisePretrain(trainer.model, trainer.batch)
     rule = rule_named("adam")
-    pretrainer.train(rule, 2, verbose=False, lr_period="epoch", processes=processes)
+    pretrainer.train(rule, 2, verbose=False, processes=processes)
     measured = [metrics for monitor in pretrainer.monitors for metrics in monitor.memory]
     return {"memory": trainer.model.get_values(), "monitor": measured}
 

@@ -72,8 +72,8 @@ def machine() -> BoltzmannMachine:
 def train(model: BoltzmannMachine, path: Path, resume: bool) -> None:
     trainer = fit.SGD(model, in_memory_batch(rows(), 6))
     trainer.monitor.generator_metrics = [ReconstructionError()]
-    rule = optimizers.ADAM(schedules.PowerLawDecay(0.01, 0.1))
-    options = {"lr_period": "epoch", "verbose": False, "checkpoint": path, "resume": resume}
+    rule = optimizers.ADAM(schedules.PowerLawDecay(0.01, 10.0))
+    options = {"verbose": False, "checkpoint": path, "resume": resume}
     trainer.train(rule, 2, **options)
 
 
@@ -103,7 +103,7 @@ def files() -> dict[str, list[bytes]]:
 def configs() -> list[Any]:
     """Configurations of everything that can be made from one."""
     made = preprocess.Transformation(preprocess.one_hot, kwargs={"category_list": [0, 1]})
-    rules = [schedules.Linear(0.1, 0.01, 0.0, 1.0), schedules.Step(1.0, 0.1, 5)]
+    rules = [schedules.Linear(0.1, 0.01), schedules.Step(1.0, 0.1, 5)]
     costs = [penalties.l1_penalty(0.1), penalties.l2_penalty(0.1, (slice(0, 2), 1))]
     return [
         machine().get_config(),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import mnist_util as util
 
-from paysage import fit, layers, optimizers, schedules
+from paysage import fit, layers, optimizers
 from paysage.models import BoltzmannMachine
 
 SETTINGS = {
@@ -62,7 +62,7 @@ def run(
     for layer, bias in zip(hidden, HIDDEN_BIASES, strict=True):
         util.set_bias(layer, bias)
 
-    rate = schedules.PowerLawDecay(initial=chosen.learning_rate, coefficient=chosen.decay)
+    rate = util.decaying_rate(chosen.learning_rate, chosen.decay)
     trainer = fit.SGD(model, batch)
     with util.until_interrupted():
         trainer.train(
@@ -72,7 +72,6 @@ def run(
             method=fit.pcd,
             beta_std=BETA_STD,
             verbose=verbose,
-            lr_period="epoch",
         )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import mnist_util as util
 
-from paysage import fit, layers, optimizers, penalties, schedules
+from paysage import fit, layers, optimizers, penalties
 from paysage.models import BoltzmannMachine
 
 SETTINGS = {
@@ -63,7 +63,6 @@ def run(
             method=fit.pcd,
             init_method="glorot_normal",
             verbose=verbose,
-            lr_period="epoch",
         )
         # The stack is nearly right: the machine as a whole is trained ten times as gently.
         trainer.train(
@@ -72,7 +71,6 @@ def run(
             mcsteps=chosen.mcsteps,
             method=fit.pcd,
             verbose=verbose,
-            lr_period="epoch",
         )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor
@@ -80,7 +78,7 @@ def run(
 
 def adam(learning_rate: float, decay: float) -> optimizers.ADAM:
     """ADAM whose learning rate falls with the epochs."""
-    return optimizers.ADAM(stepsize=schedules.PowerLawDecay(learning_rate, decay))
+    return optimizers.ADAM(stepsize=util.decaying_rate(learning_rate, decay))
 
 
 if __name__ == "__main__":

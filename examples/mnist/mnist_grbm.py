@@ -5,7 +5,7 @@ from pathlib import Path
 
 import mnist_util as util
 
-from paysage import fit, layers, optimizers, schedules
+from paysage import fit, layers, optimizers
 from paysage.models import BoltzmannMachine
 
 # The noise stays as it is. Learned, it would follow the whole spread of a pixel before the hidden
@@ -64,7 +64,7 @@ def run(
     model.initialize(batch, method="hinton")
     util.set_bias(hidden, HIDDEN_BIAS)
 
-    rate = schedules.PowerLawDecay(initial=chosen.learning_rate, coefficient=chosen.decay)
+    rate = util.decaying_rate(chosen.learning_rate, chosen.decay)
     trainer = fit.SGD(model, batch)
     with util.until_interrupted():
         trainer.train(
@@ -73,7 +73,6 @@ def run(
             mcsteps=chosen.mcsteps,
             method=fit.pcd,
             verbose=verbose,
-            lr_period="epoch",
         )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor

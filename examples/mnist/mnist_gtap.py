@@ -5,7 +5,7 @@ from pathlib import Path
 
 import mnist_util as util
 
-from paysage import fit, layers, metrics, optimizers, schedules
+from paysage import fit, layers, metrics, optimizers
 from paysage.models import BoltzmannMachine
 
 SETTINGS = {
@@ -57,7 +57,7 @@ def run(
     model.initialize(batch, method="hinton")
     util.set_bias(hidden, HIDDEN_BIAS)
 
-    rate = schedules.PowerLawDecay(initial=chosen.learning_rate, coefficient=chosen.decay)
+    rate = util.decaying_rate(chosen.learning_rate, chosen.decay)
     trainer = fit.SGD(model, batch)
     trainer.monitor.generator_metrics += [metrics.TAPFreeEnergy(), metrics.TAPLogLikelihood()]
     with util.until_interrupted():
@@ -66,7 +66,6 @@ def run(
             chosen.num_epochs if num_epochs is None else num_epochs,
             method=fit.TAP().tap_update,
             verbose=verbose,
-            lr_period="epoch",
         )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor

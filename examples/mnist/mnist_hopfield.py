@@ -4,7 +4,7 @@ from pathlib import Path
 
 import mnist_util as util
 
-from paysage import fit, layers, optimizers, schedules
+from paysage import fit, layers, optimizers
 from paysage.models import BoltzmannMachine
 
 SETTINGS = {
@@ -52,7 +52,7 @@ def run(
     model = BoltzmannMachine([visible, hidden])
     model.initialize(batch, method="glorot_normal")
 
-    rate = schedules.PowerLawDecay(initial=chosen.learning_rate, coefficient=chosen.decay)
+    rate = util.decaying_rate(chosen.learning_rate, chosen.decay)
     trainer = fit.SGD(model, batch)
     with util.until_interrupted():
         trainer.train(
@@ -61,7 +61,6 @@ def run(
             mcsteps=chosen.mcsteps,
             method=fit.pcd,
             verbose=verbose,
-            lr_period="epoch",
         )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor

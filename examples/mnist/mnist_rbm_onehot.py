@@ -6,7 +6,7 @@ from typing import Any
 import mnist_util as util
 
 from paysage import backends as be
-from paysage import fit, layers, optimizers, schedules
+from paysage import fit, layers, optimizers
 from paysage.models import BoltzmannMachine, ModelGradient, State
 
 SETTINGS = {
@@ -59,7 +59,7 @@ def run(
     model.initialize(batch, method="hinton")
     start_at_images(model, next(batch.iterate("train")))
 
-    rate = schedules.PowerLawDecay(initial=chosen.learning_rate, coefficient=chosen.decay)
+    rate = util.decaying_rate(chosen.learning_rate, chosen.decay)
     trainer = fit.SGD(model, batch)
     with util.until_interrupted():
         trainer.train(
@@ -68,7 +68,6 @@ def run(
             mcsteps=chosen.mcsteps,
             method=exact_negative_phase,
             verbose=verbose,
-            lr_period="epoch",
         )
     util.show_all(model, trainer.monitor, batch, folder, show_plot, draw=draw_images)
     util.show_images(templates(model), folder / "templates.png", show_plot)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import mnist_util as util
 
-from paysage import fit, layers, metrics, optimizers, penalties, schedules
+from paysage import fit, layers, metrics, optimizers, penalties
 from paysage.models import BoltzmannMachine
 
 # Steps are small: with larger ones the means of the model jump from one minimum of the free energy
@@ -53,7 +53,7 @@ def run(
     model.connections[0].weights.add_penalty({"matrix": penalties.l2_penalty(chosen.l2)})
     model.initialize(batch, method="glorot_normal")
 
-    rate = schedules.PowerLawDecay(initial=chosen.learning_rate, coefficient=chosen.decay)
+    rate = util.decaying_rate(chosen.learning_rate, chosen.decay)
     trainer = fit.SGD(model, batch)
     trainer.monitor.generator_metrics += [metrics.TAPFreeEnergy(), metrics.TAPLogLikelihood()]
     with util.until_interrupted():
@@ -62,7 +62,6 @@ def run(
             chosen.num_epochs if num_epochs is None else num_epochs,
             method=fit.TAP().tap_update,
             verbose=verbose,
-            lr_period="epoch",
         )
     util.show_all(model, trainer.monitor, batch, folder, show_plot)
     return model, trainer.monitor

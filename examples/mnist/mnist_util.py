@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paysage import backends as be
-from paysage import batch, datasets, plotting, preprocess, samplers
+from paysage import batch, datasets, plotting, preprocess, samplers, schedules
 from paysage.errors import PaysageError, StorageError, missing_dependency
 
 HERE = Path(__file__).resolve().parent
@@ -29,6 +29,7 @@ class Settings(NamedTuple):
     batch_size: int
     learning_rate: float
     decay: float
+    """see `decaying_rate`"""
     mcsteps: int
     l1: float = 0.0
     l2: float = 0.0
@@ -103,6 +104,11 @@ def some_images(data: batch.Batch, num: int) -> Any:
 
 
 # the training
+
+
+def decaying_rate(learning_rate: float, decay: float) -> schedules.PowerLawDecay:
+    """Return a schedule with the value learning_rate / (1 + decay * t) in epoch t = 0, 1, ..."""
+    return schedules.PowerLawDecay(initial=learning_rate, coefficient=decay / learning_rate)
 
 
 def set_bias(layer: Any, bias: float) -> None:

@@ -64,7 +64,6 @@ def _shared(settings: dict[str, Any], verbose: bool) -> dict[str, Any]:
         "beta_std": settings["beta_std"],
         "negative_phase_batch_size": settings["chains"],
         "precision": settings["precision"],
-        "lr_period": "epoch",
         "verbose": verbose,
         "checkpoint": settings["checkpoint"],
         "every": 1 if settings["every"] is None else settings["every"],

@@ -127,16 +127,17 @@ def _finish(model: BoltzmannMachine, settings: dict[str, Any]) -> None:
 
 
 def make_optimizer(settings: dict[str, Any], epochs: int) -> optimizers.Optimizer:
-    """The optimizer, with its schedule, which gives a value in each of so many epochs."""
+    """Return the optimizer, with its learning-rate schedule for a number of epochs."""
     rate = settings["learning_rate"]
     rate = LEARNING_RATES.get(settings["model"], 0.01) if rate is None else rate
     rate, decay = check_number("learning_rate", rate), check_number("decay", settings["decay"])
     steps = max(1, epochs)
     schedule = {
         "constant": lambda: schedules.Constant(rate),
-        "power": lambda: schedules.PowerLawDecay(rate, decay),
-        "exponential": lambda: schedules.ExponentialDecay(rate, decay),
-        "linear": lambda: schedules.Linear(rate, rate / steps),
+        # rate / (1 + decay * t)
+        "power": lambda: schedules.PowerLawDecay(rate, decay / rate if rate else 0.0),
+        "exponential": lambda: schedules.ExponentialDecay(rate, math.exp(-decay)),
+        "linear": lambda: schedules.Linear(rate, rate / steps, maxval=None),
         "trapezoid": lambda: schedules.Trapezoid(rate, steps, settings["warm_up"]),
     }[settings["schedule"]]()
     rule = getattr(optimizers, settings["optimizer"])

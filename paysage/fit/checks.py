@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from typing import Any
 
 from paysage import backends as be
-from paysage import schedules
 from paysage.checks import check_flag, check_whole, is_one_of
 from paysage.errors import BackendError, ConfigError, DataError, DivergenceError, ShapeError
 from paysage.fit.mean_field import MeanField
@@ -46,17 +44,14 @@ def check_course(
     num_epochs: Any,
     mcsteps: Any,
     beta_std: Any,
-    lr_period: str | None,
     precision: Any,
-) -> bool:
-    """Look at what every training takes; gives whether the schedule moves on in every epoch."""
+) -> None:
+    """Check the arguments that every training takes."""
     check_tools(optimizer, method)
     check_whole("num_epochs", num_epochs)
     check_whole("mcsteps", mcsteps, 1)
-    each_epoch = check_lr_period(lr_period, optimizer)
     check_precision(precision)
     AutoregressiveGammaSampler(beta_std=beta_std)  # refuses what it cannot take
-    return each_epoch
 
 
 def check_flags(**flags: Any) -> None:
@@ -137,23 +132,6 @@ def check_positive_phase(positive_phase: Any) -> None:
         raise ConfigError(
             f"positive_phase takes fit.MeanField() or None for units, got {positive_phase!r}"
         )
-
-
-def check_lr_period(lr_period: str | None, optimizer: Optimizer) -> bool:
-    """Whether the schedule moves on in every epoch; a ConfigError for an unknown period."""
-    if lr_period is None:
-        if not isinstance(optimizer.stepsize, schedules.Constant):
-            schedule = optimizer.stepsize
-            warnings.warn(
-                f"the learning rate stays at {schedule.value_at(schedule.time):g} throughout this "
-                f"training: by default {schedule!r} moves on once a call of train. Pass "
-                "lr_period='epoch' for a decay within it, or lr_period='training' to mean it",
-                stacklevel=4,
-            )
-        return False
-    if not is_one_of(lr_period, ("training", "epoch")):
-        raise ConfigError(f"lr_period must be 'training' or 'epoch', got {lr_period!r}")
-    return lr_period == "epoch"
 
 
 def check_precision(precision: Any) -> None:

@@ -82,7 +82,6 @@ class LayerwisePretrain:
         init_method: str = "hinton",
         negative_phase_batch_size: int | None = None,
         verbose: bool = True,
-        lr_period: str | None = None,
         capture: bool = True,
         precision: str = "float32",
         checkpoint: str | Path | None = None,
@@ -94,7 +93,7 @@ class LayerwisePretrain:
         """Train each machine for ``num_epochs``, from the bottom up, and assemble them.
 
         Parameters and errors as in ``StochasticGradientDescent.train``. Each machine is trained by
-        a fresh copy of the optimizer, so the decay of the learning rate starts anew; each is
+        a fresh copy of the optimizer, so its schedule restarts; each is
         initialized by ``init_method``. Each has a checkpoint of its own, 'run.h5' being
         'run_0.h5', 'run_1.h5' and so on; a pretraining that begins anew removes those of a former
         one. Once the second machine has one, ``num_epochs`` cannot grow. ``callbacks`` are told of
@@ -103,9 +102,7 @@ class LayerwisePretrain:
         """
         chains = 1 if negative_phase_batch_size is None else negative_phase_batch_size
         check_whole("negative_phase_batch_size", chains, 1)
-        each_epoch = check_course(
-            optimizer, method, num_epochs, mcsteps, beta_std, lr_period, precision
-        )
+        check_course(optimizer, method, num_epochs, mcsteps, beta_std, precision)
         initializer(init_method)
         check_processes(processes)
         check_flags(verbose=verbose, capture=capture, resume=resume)
@@ -132,7 +129,6 @@ class LayerwisePretrain:
                         beta_std=beta_std,
                         negative_phase_batch_size=negative_phase_batch_size,
                         verbose=verbose,
-                        lr_period="epoch" if each_epoch else "training",
                         capture=capture,
                         precision=precision,
                         checkpoint=files[k],

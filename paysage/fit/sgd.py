@@ -81,7 +81,6 @@ class StochasticGradientDescent:
         negative_phase_batch_size: int | None = None,
         verbose: bool = True,
         burn_in: int = 0,
-        lr_period: str | None = None,
         sampler: Chains | None = None,
         capture: bool = True,
         positive_phase: MeanField | None = None,
@@ -98,7 +97,8 @@ class StochasticGradientDescent:
         Parameters
         ----------
         optimizer : Optimizer
-            Its schedule gives the learning rate; see ``lr_period``.
+            Its schedule takes one step at the start of each epoch: epoch t, counted from 0, is
+            trained at the learning rate x(t).
         num_epochs : int
         mcsteps : int
             Sweeps of either phase in one step.
@@ -114,9 +114,6 @@ class StochasticGradientDescent:
             Print the metrics, and show a progress bar where standard error is a terminal.
         burn_in : int
             First epochs in which the inverse temperature stays at one.
-        lr_period : 'training' or 'epoch', optional
-            How often the schedule gives its next value: once for this call, as in the 0.2 line
-            (the default, with a warning if the schedule is not constant), or once an epoch.
         sampler : Chains, optional
             Negative chains of your own, such as ``ParallelTempering.from_model(model, 100)``: they
             make ``mcsteps`` steps of theirs at each minibatch, and stay yours to look at. Their
@@ -171,9 +168,7 @@ class StochasticGradientDescent:
         ProcessError
             If another process has failed.
         """
-        each_epoch = check_course(
-            optimizer, method, num_epochs, mcsteps, beta_std, lr_period, precision
-        )
+        check_course(optimizer, method, num_epochs, mcsteps, beta_std, precision)
         chains = self._num_chains(negative_phase_batch_size, sampler, method)
         processes = check_sharing(self.batch, chains, sampler, processes)
         num_epochs, mcsteps, burn_in = (
@@ -198,7 +193,6 @@ class StochasticGradientDescent:
             "beta_std": beta_std,
             "chains": chains,
             "burn_in": burn_in,
-            "lr_period": "epoch" if each_epoch else "training",
             "average_last": [average_last, num_epochs if average_last else 0],
             "precision": precision,
         }
@@ -236,7 +230,6 @@ class StochasticGradientDescent:
                 _mean=mean,
                 _memory=memory,
                 _burn_in=burn_in,
-                _each_epoch=each_epoch,
                 _first_averaged=first,
                 _verbose=verbose,
                 _checkpoint=file,

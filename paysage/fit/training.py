@@ -62,7 +62,6 @@ class Training:
     _mean: ParameterMean
     _memory: Memory
     _burn_in: int
-    _each_epoch: bool
     _first_averaged: int
     _verbose: bool
     _checkpoint: Checkpoint | None = None
@@ -159,7 +158,6 @@ class Training:
         self.metrics = self._evaluate(self.earlier)
         self._show("Before training:")
         self._phases.set_driven(self._burn_in == 0)
-        self.optimizer.update_lr()
 
     def _go_on(self, stored: dict[str, Any]) -> None:
         """Put everything back to where it was."""
@@ -235,8 +233,7 @@ class Training:
         if epoch > 1 and epoch == self._burn_in + 1:
             self._phases.set_driven(True)
             self._step.start_anew()
-        if epoch > 1 and self._each_epoch:
-            self.optimizer.update_lr()
+        self.optimizer.update_lr()
 
     def _learn(self) -> None:
         """Steps on the minibatches of the epoch that are left."""

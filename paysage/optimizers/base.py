@@ -30,7 +30,7 @@ Tensor = Any
 COST_OF_STEP = 45
 
 #: attributes of an optimizer that are no settings
-_REMEMBERED = ("stepsize", "lr", "updates", "numbers", "_slots", "_model", "_moved")
+_REMEMBERED = ("stepsize", "lr", "updates", "numbers", "_slots", "_model")
 
 
 def _storable(value: Any) -> Any:
@@ -76,7 +76,8 @@ class Optimizer(Capturable):
     Parameters
     ----------
     stepsize : Schedule or float
-        Learning rate of each training or epoch; constant at 0.001 by default.
+        Learning rate: a number, or a schedule with one value an epoch. Constant at 0.001 by
+        default.
     tolerance : float
         Training stops after an epoch in which no parameter moved by more than this.
     max_norm : float, optional
@@ -105,7 +106,7 @@ class Optimizer(Capturable):
             stepsize = schedules.Constant(initial=float(stepsize))
         elif not isinstance(stepsize, schedules.Schedule):
             raise ConfigError(f"stepsize must be a number or a schedule, got {stepsize!r}")
-        check_number("the stepsize", stepsize.value_at(stepsize.time))
+        check_number("the stepsize", stepsize.value)
         self.stepsize = stepsize.copy()  # two optimizers may be given the same schedule
         self.tolerance = _tolerance(tolerance)
         self.max_norm = None if max_norm is None else _positive("max_norm", max_norm)
@@ -114,20 +115,16 @@ class Optimizer(Capturable):
         #: what ``_numbers`` gave for this update, or 0-dimensional tensors that hold it
         self.numbers: tuple[Any, ...] = ()
         self._slots: dict[tuple, list[Tensor]] = {}
-        self._moved: tuple[dict, dict] | None = None  # the schedule asked for, what it became
         self._model: Callable[[], Any] = lambda: None
 
     def update_lr(self) -> None:
-        """Take the next value of the schedule; the trainer says how often, see ``lr_period``."""
+        """Set the learning rate to the schedule's next value; called at the start of an epoch."""
         rate = next(self.stepsize)
         self.lr = check_number(f"the stepsize, {self.stepsize!r} at its next time,", rate)
 
     def scale_lr(self, factor: float) -> None:
-        """Multiply the learning rate, and the schedule's next value by its ``set_value``."""
-        asked, following = self._schedule(), self.stepsize.value_at(self.stepsize.time)
-        if following:
-            self.stepsize.set_value(factor * following)
-            self._moved = asked, self._present()
+        """Multiply the learning rate and the schedule's present value by a factor."""
+        self.stepsize.set_value(factor * self.stepsize.value)
         if self.lr is not None:
             self.lr *= factor
 
@@ -139,7 +136,7 @@ class Optimizer(Capturable):
         return twin
 
     def reset(self) -> None:
-        """Forget what was remembered and start the schedule anew."""
+        """Forget what was remembered and restart the schedule."""
         self.stepsize.reset()
         self.lr = None
         self.forget()
@@ -149,18 +146,10 @@ class Optimizer(Capturable):
         self.updates, self._slots = 0, {}
 
     def get_config(self) -> dict[str, Any]:
-        """The settings, and the schedule without its time, as JSON values; what a step needs."""
-        return {"name": type(self).__name__, "stepsize": self._schedule(), **self._settings()}
-
-    def _present(self) -> dict[str, Any]:
-        """The schedule without its time, as JSON values."""
-        return {k: v for k, v in self.stepsize.get_config().items() if k != "time"}
-
-    def _schedule(self) -> dict[str, Any]:
-        """The schedule that was asked for, before ``scale_lr`` or a checkpoint moved it."""
-        present = self._present()
-        asked, moved = self._moved or (present, present)
-        return asked if moved == present else present
+        """Return the settings as JSON values, without the schedule's present value and time."""
+        schedule = self.stepsize.get_config()
+        arguments = {k: v for k, v in schedule.items() if k not in ("value", "time")}
+        return {"name": type(self).__name__, "stepsize": arguments, **self._settings()}
 
     def _settings(self) -> dict[str, Any]:
         """All other attributes, which are numbers, names or None."""
@@ -199,8 +188,7 @@ class Optimizer(Capturable):
             raise ValueError(f"the settings are {memory['settings']}")
         for name, value in memory["settings"].items():
             setattr(self, name, value.item() if isinstance(value, np.ndarray) else value)
-        asked, self.stepsize = self._schedule(), schedules.from_config(memory["schedule"])
-        self._moved = asked, self._present()
+        self.stepsize = schedules.from_config(memory["schedule"])
         self.lr = None if memory["lr"] is None else check_number("lr", memory["lr"], -math.inf)
         self.updates = check_whole("updates", memory["updates"])
         self._slots = {(i, k): [*map(be.float_tensor, slots)] for i, k, slots in memory["slots"]}

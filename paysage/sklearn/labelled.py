@@ -107,7 +107,8 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         self.random_state_ = rng = check_random_state(self.random_state)
         with seeded(rng):
             model = self._new_machine(X, labels)
-            decay = Linear(self.learning_rate, self.learning_rate / max(1, self.n_iter))
+            rate = self.learning_rate
+            decay = Linear(rate, rate / max(1, self.n_iter), maxval=None)
             training = JointTraining(
                 model, ADAM(stepsize=decay, bias_correction=True), self.batch_size, self.generative
             )

@@ -71,7 +71,7 @@ class Diary(Callback):
 
 def test_who_is_told_when():
     trainer, diary = make(metrics=[ReconstructionError()]), Diary()
-    trainer.train(adam(), 2, verbose=False, lr_period="epoch", callbacks=[diary])
+    trainer.train(adam(), 2, verbose=False, callbacks=[diary])
     measured = [metrics["ReconstructionError"] for metrics in trainer.monitor.memory]
     assert diary.lines == [
         "begin",
@@ -87,14 +87,14 @@ def test_the_end_is_told_after_an_error_too(kill_after):
     trainer, diary = make(metrics=[ReconstructionError()]), Diary()
     kill_after(1)
     with pytest.raises(Killed):
-        trainer.train(adam(), 2, verbose=False, lr_period="epoch", callbacks=[diary])
+        trainer.train(adam(), 2, verbose=False, callbacks=[diary])
     assert diary.lines == ["begin", (0, 1, STEPS), "end"]
 
 
 @pytest.mark.parametrize("callbacks", [[print], Diary, [Diary]])
 def test_what_is_no_callback_is_refused(callbacks):
     with pytest.raises(ConfigError, match=r"takes a list of fit\.callbacks"):
-        make().train(adam(), 1, verbose=False, lr_period="epoch", callbacks=callbacks)
+        make().train(adam(), 1, verbose=False, callbacks=callbacks)
 
 
 def test_what_a_callback_keeps_goes_on(tmp_path, kill_after):
@@ -131,7 +131,7 @@ def test_the_bar_is_on_a_terminal_only(monkeypatch):
 
     for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
-        make().train(adam(), 1, verbose=False, lr_period="epoch", callbacks=[ProgressBar()])
+        make().train(adam(), 1, verbose=False, callbacks=[ProgressBar()])
         assert ("minibatch/s" in stream.getvalue()) is shown
 
 
@@ -155,7 +155,7 @@ def test_logs_hold_what_was_measured(tmp_path):
     trainer = make(metrics=[ReconstructionError(), WeightSquare()])
     trainer.monitor.generator_metrics[1].every = 2
     logs = [CSVLog(tmp_path / "log.csv"), JSONLinesLog(tmp_path / "log.jsonl")]
-    trainer.train(adam(), 3, verbose=False, lr_period="epoch", callbacks=logs)
+    trainer.train(adam(), 3, verbose=False, callbacks=logs)
     table, objects = rows(tmp_path / "log.csv"), lines(tmp_path / "log.jsonl")
     assert [int(row["epoch"]) for row in table] == [r["epoch"] for r in objects] == [0, 1, 2, 3]
     for k, metrics in enumerate(trainer.monitor.memory, start=1):
@@ -163,8 +163,8 @@ def test_logs_hold_what_was_measured(tmp_path):
         assert [table[k][name] for name in metrics] == [
             "" if value is None else repr(value) for value in metrics.values()
         ]
-    schedule = schedules.PowerLawDecay(0.05, 0.1)
-    assert [r["learning_rate"] for r in objects[1:]] == [schedule.value_at(k) for k in range(3)]
+    schedule = schedules.PowerLawDecay(0.05, 2.0)
+    assert [r["learning_rate"] for r in objects] == [None, *(next(schedule) for _ in range(3))]
 
 
 @pytest.mark.parametrize("kind, read", [(CSVLog, rows), (JSONLinesLog, lines)])
@@ -190,14 +190,14 @@ def test_logs_of_a_training_that_was_killed_have_no_gap_and_nothing_twice(
 def test_a_second_training_goes_on_in_the_log(tmp_path):
     trainer, log = make(metrics=[ReconstructionError()]), CSVLog(tmp_path / "log.csv")
     for _ in range(2):
-        trainer.train(adam(), 2, verbose=False, lr_period="epoch", callbacks=[log])
+        trainer.train(adam(), 2, verbose=False, callbacks=[log])
     assert [row["epoch"] for row in rows(tmp_path / "log.csv")] == ["0", "1", "2", "3", "4"]
     trainer.monitor.generator_metrics = []
     with pytest.raises(ConfigError, match="has other columns than epoch,seconds,learning_rate"):
-        trainer.train(adam(), 1, verbose=False, lr_period="epoch", callbacks=[log])
+        trainer.train(adam(), 1, verbose=False, callbacks=[log])
     lost = CSVLog(tmp_path / "none" / "log.csv")
     with pytest.raises(StorageError, match="there is no folder"):
-        make().train(adam(), 1, verbose=False, lr_period="epoch", callbacks=[lost])
+        make().train(adam(), 1, verbose=False, callbacks=[lost])
 
 
 # --- ending, and keeping the best
@@ -261,7 +261,7 @@ def test_the_best_model_is_kept(tmp_path):
 @pytest.mark.parametrize("kind", [EarlyStopping, lambda m: SaveBest("best.h5", m)])
 def test_a_metric_that_is_not_measured_is_refused(kind):
     with pytest.raises(ConfigError, match="got metric 'Absent', expected one of"):
-        make().train(adam(), 1, verbose=False, lr_period="epoch", callbacks=[kind("Absent")])
+        make().train(adam(), 1, verbose=False, callbacks=[kind("Absent")])
     with pytest.raises(ConfigError, match="extremum"):
         EarlyStopping("Script", extremum="least")
 
@@ -371,7 +371,7 @@ def test_an_interrupt_within_a_file_whose_pixels_are_drawn(tmp_path):
 def test_an_interrupt_without_a_checkpoint_returns_the_model_as_it_is():
     trainer, diary = make(), Diary()
     callbacks = [PauseOnInterrupt(), diary, Interrupting(3)]
-    trainer.train(adam(), 2, verbose=False, lr_period="epoch", callbacks=callbacks)
+    trainer.train(adam(), 2, verbose=False, callbacks=callbacks)
     assert diary.lines == ["begin", *((0, k, STEPS) for k in (1, 2, 3)), "end"]
     assert trainer.monitor.memory == []
 
@@ -379,7 +379,7 @@ def test_an_interrupt_without_a_checkpoint_returns_the_model_as_it_is():
 def test_a_second_interrupt_is_the_usual_one():
     callbacks = [PauseOnInterrupt(), Interrupting(3, times=2)]
     with pytest.raises(KeyboardInterrupt):
-        make().train(adam(), 2, verbose=False, lr_period="epoch", callbacks=callbacks)
+        make().train(adam(), 2, verbose=False, callbacks=callbacks)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -410,7 +410,7 @@ def test_one_that_raises_keeps_no_other_from_ending(hook, later):
     callbacks = [first, PauseOnInterrupt(), Failing(hook), PauseOnInterrupt(), last]
     trainer = make(metrics=[ReconstructionError()])
     with pytest.raises(KeyError, match="of a callback"):
-        trainer.train(adam(), 1, verbose=False, lr_period="epoch", callbacks=callbacks)
+        trainer.train(adam(), 1, verbose=False, callbacks=callbacks)
     assert first.lines[-1] == "end" and [x for x in last.lines if isinstance(x, str)] == later
     assert signal.getsignal(signal.SIGINT) is handler
 
@@ -456,7 +456,7 @@ def test_counts_and_best_values_are_those_of_one_training(tmp_path):
     for values in ([0.0, 1.0], [0.0, 5.0]):
         trainer = make(metrics=[Script(*values)])
         rejecting.rejected = 2
-        trainer.train(adam(), 1, verbose=False, lr_period="epoch", callbacks=[best, rejecting])
+        trainer.train(adam(), 1, verbose=False, callbacks=[best, rejecting])
         assert rejecting.rejected == 0
         kept = BoltzmannMachine.from_saved(tmp_path / "best.h5")
         assert same(kept.get_values(), trainer.model.get_values())

@@ -144,7 +144,7 @@ def test_two_layers_are_trained_as_by_sgd():
     )
 
 
-def test_the_learning_rate_starts_anew_for_each_machine(monkeypatch):
+def test_learning_rate_restarts_for_each_rbm(monkeypatch):
     Spied(monkeypatch)
     rates = []
 
@@ -153,8 +153,8 @@ def test_the_learning_rate_starts_anew_for_each_machine(monkeypatch):
             super().update_lr()
             rates.append(self.lr)
 
-    optimizer = Recording(schedules.PowerLawDecay(initial=0.1, coefficient=1.0))
-    pretrain(stack(4), data_batch()[1], optimizer, epochs=2, lr_period="epoch")
+    optimizer = Recording(schedules.PowerLawDecay(initial=0.1, coefficient=10.0))
+    pretrain(stack(4), data_batch()[1], optimizer, epochs=2)
     assert rates == pytest.approx([0.1, 0.05] * 3)
     assert optimizer.lr is None
     assert next(optimizer.stepsize) == 0.1
@@ -228,14 +228,6 @@ def test_after_an_interrupt_the_machines_trained_so_far_are_still_there(monkeypa
     assert [m is n for m, n in zip(trainer.machines, spied.machines, strict=True)] == [True] * 2
     learned = array(trainer.machines[0].connections[0].weights.W())
     assert not np.array_equal(learned, array(spied.starts[0].connections[0].weights.W()))
-
-
-def test_the_warning_about_the_schedule_comes_once_and_points_at_the_caller():
-    decay = schedules.PowerLawDecay(initial=0.1, coefficient=1.0)
-    trainer = fit.LayerwisePretrain(stack(4), data_batch()[1])
-    with pytest.warns(UserWarning, match="lr_period") as caught:
-        trainer.train(optimizers.ADAM(decay), 0, verbose=False)
-    assert [w.filename for w in caught] == [__file__]
 
 
 def test_fixed_parameters_come_out_as_they_went_in():
@@ -312,7 +304,6 @@ BAD = {
     "beta": ({"beta_std": -1.0}, ConfigError, "beta_std"),
     "method": ({"method": "pcd"}, ConfigError, "pcd"),
     "initializer": ({"init_method": "xavier"}, ConfigError, "xavier"),
-    "period": ({"lr_period": "step"}, ConfigError, "lr_period"),
     "optimizer": ({"optimizer": optimizers.ADAM}, ConfigError, "optimizer"),
 }
 
@@ -387,10 +378,9 @@ def rested(path, callbacks=(), resume=True, epochs=3):
     model = stack(4)
     trainer = fit.LayerwisePretrain(model, data_batch()[1])
     trainer.train(
-        optimizers.ADAM(schedules.PowerLawDecay(0.05, 0.1)),
+        optimizers.ADAM(schedules.PowerLawDecay(0.05, 2.0)),
         epochs,
         verbose=False,
-        lr_period="epoch",
         checkpoint=path,
         resume=resume,
         callbacks=callbacks,

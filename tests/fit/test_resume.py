@@ -69,7 +69,6 @@ def train(path, trainer, optimizer=None, epochs=EPOCHS, resume=True, **options):
         optimizer or adam(),
         epochs,
         verbose=False,
-        lr_period="epoch",
         checkpoint=path,
         resume=resume,
         **options,
@@ -92,7 +91,7 @@ def same(a, b):
 
 
 def adam():
-    return optimizers.ADAM(schedules.PowerLawDecay(0.05, 0.1), max_norm=2.0)
+    return optimizers.ADAM(schedules.PowerLawDecay(0.05, 2.0), max_norm=2.0)
 
 
 def textbook_adam():
@@ -128,7 +127,7 @@ def tempering(model):
 
 
 def cooled(model):
-    return SequentialMC.from_model(model, 12, schedule=schedules.Linear(1.5, 0.01, 1.0))
+    return SequentialMC.from_model(model, 12, schedule=schedules.Linear(0.9, 0.01))
 
 
 def transitions(model):
@@ -259,9 +258,9 @@ def test_it_begins_where_there_is_no_file_or_nobody_asked(tmp_path, capsys):
     anew = train(tmp_path / "run.h5", make(), epochs=2, resume=False)
     assert same(first.model.get_values(), anew.model.get_values())
     trainer = make(metrics=[ReconstructionError()])
-    trainer.train(adam(), 2, lr_period="epoch", checkpoint=tmp_path / "loud.h5", resume=True)
+    trainer.train(adam(), 2, checkpoint=tmp_path / "loud.h5", resume=True)
     assert capsys.readouterr().out.startswith("Before training:")
-    trainer.train(adam(), 3, lr_period="epoch", checkpoint=tmp_path / "loud.h5", resume=True)
+    trainer.train(adam(), 3, checkpoint=tmp_path / "loud.h5", resume=True)
     assert capsys.readouterr().out.startswith("Going on after epoch 2\n\nEnd of epoch 3:")
 
 
@@ -351,7 +350,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     make().model.save(path)
     refused(path, StorageError, "holds a 'model'; expected a 'checkpoint'")
     with pytest.raises(ConfigError, match="resume=True needs the file"):
-        make().train(adam(), 1, verbose=False, lr_period="epoch", resume=True)
+        make().train(adam(), 1, verbose=False, resume=True)
     with pytest.raises(ConfigError, match="every must be a whole number"):
         train(tmp_path / "run.h5", make(), every=0)
     with pytest.raises(StorageError, match="there is no folder"):

@@ -210,8 +210,8 @@ def test_gpu_captured_steps_do_what_the_steps_do(on_gpu, name, method, rule, upd
 def captured_training(model, **kwargs):
     trainer = fit.SGD(model, in_memory_batch(array(random_state(model, 115)[0]), ROWS, 0.8))
     trainer.monitor.generator_metrics = []
-    settings = {"optimizer": optimizers.ADAM(PowerLawDecay(0.1, 0.5)), "num_epochs": 4}
-    trainer.train(**{**settings, "verbose": False, "lr_period": "epoch", "burn_in": 2, **kwargs})
+    settings = {"optimizer": optimizers.ADAM(PowerLawDecay(0.1, 5.0)), "num_epochs": 4}
+    trainer.train(**{**settings, "verbose": False, "burn_in": 2, **kwargs})
     return [*values_of(model), array(be.rand(3))]
 
 
@@ -309,7 +309,7 @@ OBSTACLES = {
     "zero_mask": (lambda: masked(PLAIN()), {}),
     "own_method": (PLAIN, {"method": own_method}),
     "tap_update": (PLAIN, {"method": fit.TAP(max_iters=2).tap_update}),
-    "OwnRule": (PLAIN, {"optimizer": OwnRule(0.1), "lr_period": "epoch"}),
+    "OwnRule": (PLAIN, {"optimizer": OwnRule(0.1)}),
 }
 
 

@@ -35,7 +35,7 @@ def test_scalars_histograms_and_images(tmp_path):
     trainer = make(metrics=[ReconstructionError(), WeightSquare()])
     trainer.monitor.generator_metrics[1].every = 2
     board = TensorBoard(tmp_path / "runs", every=2, shape=(2, 3), num_images=3)
-    trainer.train(adam(), 3, verbose=False, lr_period="epoch", callbacks=[board])
+    trainer.train(adam(), 3, verbose=False, callbacks=[board])
     found = read(tmp_path / "runs")
     for name in ("ReconstructionError", "WeightSquare"):
         wanted = {k: m[name] for k, m in enumerate(trainer.monitor.memory, 1) if m[name]}
@@ -83,7 +83,7 @@ def test_a_grid_of_images():
 def test_what_cannot_be_meant_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="shape is"):
         TensorBoard(tmp_path, shape=(3,))
-    options = {"verbose": False, "lr_period": "epoch"}
+    options = {"verbose": False}
     with pytest.raises(ShapeError, match=r"\(2, 2\) are not 6 visible units"):
         make().train(adam(), 1, callbacks=[TensorBoard(tmp_path, shape=(2, 2))], **options)
     monkeypatch.setitem(__import__("sys").modules, "tensorboard", None)
@@ -101,4 +101,4 @@ def test_a_folder_that_takes_no_events_is_told(tmp_path, monkeypatch, name):
     monkeypatch.setattr(EventFileWriter, name, full)
     board = TensorBoard(tmp_path / "runs")
     with pytest.raises(StorageError, match=r"cannot write to .*runs.*No space left"):
-        make().train(adam(), 1, verbose=False, lr_period="epoch", callbacks=[board])
+        make().train(adam(), 1, verbose=False, callbacks=[board])

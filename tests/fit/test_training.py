@@ -7,7 +7,6 @@ the likelihood of independent units, and a machine of the same graph can reach L
 
 import re
 import shutil
-import warnings
 
 import numpy as np
 import pytest
@@ -108,8 +107,9 @@ def trained(name, epochs=15, stepsize=0.05, seed=5, metrics=False, verbose=False
         trainer = fit.SGD(model, trainer.batch)
     model.initialize(trainer.batch, method="glorot_normal")
     before = likelihood(model, data)
-    optimizer = optimizers.ADAM(schedules.PowerLawDecay(initial=stepsize, coefficient=0.2))
-    trainer.train(optimizer, epochs, verbose=verbose, lr_period="epoch", **kwargs)
+    rate = schedules.PowerLawDecay(initial=stepsize, coefficient=0.2 / stepsize)
+    optimizer = optimizers.ADAM(rate)
+    trainer.train(optimizer, epochs, verbose=verbose, **kwargs)
     return model, data, before
 
 
@@ -262,25 +262,10 @@ def rates_of(num_trainings, stepsize, **kwargs):
     return rates
 
 
-def test_the_learning_rate_may_fall_once_an_epoch():
-    decay = schedules.PowerLawDecay(initial=0.1, coefficient=1.0)
-    rates = rates_of(2, decay, lr_period="epoch")
+def test_learning_rate_falls_once_an_epoch_and_continues_in_the_next_training():
+    decay = schedules.PowerLawDecay(initial=0.1, coefficient=10.0)
+    rates = rates_of(2, decay)
     assert rates == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.1 / 3, 0.1 / 3, 0.025, 0.025])
-
-
-def test_the_learning_rate_may_fall_once_a_training():
-    decay = schedules.PowerLawDecay(initial=0.1, coefficient=1.0)
-    rates = rates_of(2, decay, lr_period="training")
-    assert rates == pytest.approx([0.1] * 4 + [0.05] * 4)
-
-
-def test_without_a_period_a_schedule_that_is_not_constant_is_warned_about():
-    decay = schedules.PowerLawDecay(initial=0.1, coefficient=1.0)
-    with pytest.warns(UserWarning, match="lr_period"):
-        assert rates_of(1, decay) == pytest.approx([0.1] * 4)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert rates_of(1, 0.1) == pytest.approx([0.1] * 4)
 
 
 def test_penalties_pull_and_constraints_hold():
@@ -501,7 +486,6 @@ BAD_ARGUMENTS = {
     "a class of methods": ({"method": fit.TAP}, ConfigError, "method must be a function"),
     "beta": ({"beta_std": -0.1}, ConfigError, "beta_std"),
     "beta nan": ({"beta_std": float("nan")}, ConfigError, "beta_std"),
-    "period": ({"lr_period": "step"}, ConfigError, "lr_period"),
     "class": ({"optimizer": optimizers.ADAM}, ConfigError, "optimizer"),
     "nothing": ({"optimizer": None}, ConfigError, "optimizer"),
 }

@@ -31,10 +31,6 @@ NUMBER = st.one_of(st.floats(-1e3, 1e3), st.sampled_from([1e308, 5e-324, 0.0]), 
 WHOLE = st.one_of(st.integers(0, 5), things())
 
 
-def numbers_like(schedule):
-    return (schedule is None) or is_number(schedule)
-
-
 @given(NUMBER)
 def test_a_constant(initial):
     made = attempt(schedules.Constant, initial)
@@ -45,7 +41,7 @@ def test_a_constant(initial):
 
 @given(NUMBER, NUMBER, st.one_of(st.none(), NUMBER), st.one_of(st.none(), NUMBER))
 def test_a_straight_line(initial, delta, low, high):
-    made = attempt(schedules.Linear, initial, delta, low, high)
+    made = attempt(schedules.Linear, initial, delta, None, low, high)
     good = is_number(initial) and is_number(delta)
     for bound in (low, high):
         inf = isinstance(bound, float) and math.isinf(bound)
@@ -56,8 +52,10 @@ def test_a_straight_line(initial, delta, low, high):
         good = low <= high
     assert (made is REFUSED) == (not good)
     if good:
-        for t in range(3):
-            assert next(made) == min(max(float(initial) - float(delta) * t, low), high)
+        wanted = float(initial)
+        for _ in range(3):
+            assert next(made) == wanted
+            wanted = min(max(wanted - float(delta), low), high)
 
 
 @given(NUMBER, NUMBER, WHOLE)
@@ -88,12 +86,15 @@ def test_a_trapezoid(initial, steps, warm_up, decay):
 @given(NUMBER, NUMBER, st.sampled_from([schedules.ExponentialDecay, schedules.PowerLawDecay]))
 def test_a_decay(initial, coefficient, kind):
     made = attempt(kind, initial, coefficient)
-    good = is_number(initial) and is_number(coefficient, 0)
+    power = kind is schedules.PowerLawDecay
+    good = is_number(initial, 0 if power else -math.inf) and is_number(coefficient, 0)
     assert (made is REFUSED) == (not good)
     if good:
         values = [next(made) for _ in range(3)]
-        assert values[0] == float(initial) and np.isfinite(values).all()
-        assert abs(values[2]) <= abs(values[1]) <= abs(values[0])
+        assert values[0] == float(initial)
+        if power or float(coefficient) <= 1:
+            assert np.isfinite(values).all()
+            assert abs(values[2]) <= abs(values[1]) <= abs(values[0])
 
 
 KINDS = [
@@ -101,7 +102,7 @@ KINDS = [
     lambda: schedules.Linear(1.0, 0.1),
     lambda: schedules.Step(1.0, 0.5, 2),
     lambda: schedules.Trapezoid(1.0, 4, 1),
-    lambda: schedules.ExponentialDecay(1.0, 300.0),
+    lambda: schedules.ExponentialDecay(1.0, 1e-130),
     lambda: schedules.PowerLawDecay(1.0, 1.0),
 ]
 
@@ -118,9 +119,7 @@ def test_a_value_that_is_set_comes_next(kind, time, value):
     if found is REFUSED:
         assert schedule.get_config() == before
     else:
-        assert math.isclose(
-            schedule.copy().value_at(time), float(value), rel_tol=1e-9, abs_tol=1e-9
-        )
+        assert schedule.value == float(value)
     again = schedules.from_config(json.loads(json.dumps(schedule.get_config())))
     assert [next(again) for _ in range(4)] == [next(schedule) for _ in range(4)]
 

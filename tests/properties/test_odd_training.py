@@ -42,7 +42,7 @@ def trained(model, batch, trainer=fit.SGD, **options):
     trainer = trainer(model, batch)
     if hasattr(trainer, "monitor"):
         trainer.monitor.generator_metrics[:] = [WeightSquare()]
-    given_options = {"num_epochs": 1, "verbose": False, "lr_period": "epoch", **options}
+    given_options = {"num_epochs": 1, "verbose": False, **options}
     rule = given_options.pop("optimizer", optimizers.Gradient(0.01))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -63,7 +63,6 @@ OPTIONS = {
     "negative_phase_batch_size": lambda v: v is None or is_whole(v, 1),
     "verbose": is_flag,
     "burn_in": lambda v: is_whole(v, 0),
-    "lr_period": lambda v: v is None,
     "sampler": lambda v: v is None,
     "capture": is_flag,
     "positive_phase": lambda v: v is None,

@@ -122,7 +122,6 @@ def train(model: BoltzmannMachine, data: batch.Batch, settings: Training, **kwar
         settings.epochs,
         mcsteps=settings.mcsteps,
         beta_std=0.0,
-        lr_period="epoch",
         average_last=settings.average_last,
         verbose=False,
         **kwargs,

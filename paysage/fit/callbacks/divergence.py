@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 class HalveOnDivergence(Callback):
     """Goes back to the start of an epoch that diverged, and lowers the learning rate.
 
-    Everything goes back: parameters, optimizer, chains, random numbers. The learning rate, and the
-    schedule from there on, are multiplied by a factor.
+    Everything goes back: parameters, optimizer, chains, random numbers. The present value of the
+    learning-rate schedule is multiplied by a factor, and the schedule continues from there.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ class HalveOnDivergence(Callback):
         return self.rejected <= self.at_most
 
     def retry(self, training: Training) -> None:
-        """Lower the rate."""
+        """Lower the learning rate."""
         training.optimizer.scale_lr(self.factor)
-        rate = training.optimizer.lr
+        rate = training.optimizer.stepsize.value  # of the epoch that is about to start again
         log.warning("epoch %d diverged: again, at the rate %.3g", training.epoch + 1, rate)
 
     def get_config(self) -> dict[str, Any]:

@@ -53,7 +53,8 @@ class Schedule:
 
     def __init__(self, initial: float = 1.0, value: float | None = None) -> None:
         self.initial = _number(self, "initial", initial)
-        self.reset()
+        self.time = 0
+        self.value = self.first_value()
         if value is not None:
             self.set_value(value)
 

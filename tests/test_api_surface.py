@@ -131,12 +131,14 @@ def the(name, objects):
 
 def test_the_page_was_read():
     counts = {section: sum(map(len, rows.values())) for section, rows in TABLES.items()}
-    assert counts == {
+    least = {
         "Modules": 91,
         "Objects": 89,
         "The backend": 137,
         "Operators in the place of functions": 8,
     }
+    assert counts.keys() == least.keys()
+    assert all(counts[section] >= least[section] for section in least), counts
 
 
 @pytest.mark.backend_free

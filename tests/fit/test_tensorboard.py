@@ -43,7 +43,7 @@ def test_scalars_histograms_and_images(tmp_path):
         assert told.keys() == wanted.keys()
         # stored in single precision
         np.testing.assert_allclose([*told.values()], [*wanted.values()], rtol=1e-6)
-    assert [e.step for e in found.Scalars("learning_rate")] == [0, 1, 2, 3]
+    assert [e.step for e in found.Scalars("learning_rate")] == [1, 2, 3]
     assert set(found.Tags()["histograms"]) == {"layer0/loc", "layer1/loc", "weights0/matrix"}
     matrices = found.Histograms("weights0/matrix")
     assert [e.step for e in matrices] == [0, 2]

@@ -114,7 +114,7 @@ def test_the_schedule_is_a_temperature_one_value_a_sweep(std, monkeypatch):
     betas = recorded(model, monkeypatch)
     cooling = schedules.PowerLawDecay(initial=2.0, coefficient=1.0)
     sampler = SequentialMC.from_model(model, 5, schedule=cooling, beta_std=std, beta_momentum=0.0)
-    factors = [0.5, 1.0, 1.5]
+    factors = [0.5, 1.5, 2.5]
     bare = []
     for _ in factors:
         sampler.update_state(1)

@@ -92,7 +92,7 @@ SETTINGS = {
         Setting("optimizer", "text", "adam", "the rule of the steps", OPTIMIZERS),
         Setting("learning_rate", "number", None, "at its highest (0.01; 0.002 for a grbm)"),
         Setting("schedule", "text", "power", "how the learning rate falls", SCHEDULES),
-        Setting("decay", "number", 0.05, "d: rate/(1+d*t) for power, rate*exp(-d*t) for exponential"),
+        Setting("decay", "number", 0.05, "d in rate/(1 + d t) of power and rate exp(-d t) of exponential"),
         Setting(
             "warm_up",
             "count",

@@ -92,7 +92,12 @@ SETTINGS = {
         Setting("optimizer", "text", "adam", "the rule of the steps", OPTIMIZERS),
         Setting("learning_rate", "number", None, "at its highest (0.01; 0.002 for a grbm)"),
         Setting("schedule", "text", "power", "how the learning rate falls", SCHEDULES),
-        Setting("decay", "number", 0.05, "d in rate/(1 + d t) of power and rate exp(-d t) of exponential"),
+        Setting(
+            "decay",
+            "number",
+            0.05,
+            "d in rate / (1 + d t) of power and rate * exp(-d t) of exponential, epoch t from 0",
+        ),
         Setting(
             "warm_up",
             "count",

@@ -17,6 +17,7 @@ FLOORS = {
     "capturable": 0,
     "checks": 0,
     "files": 0,
+    "progress": 0,
     "registry": 0,
     "schedules": 1,
     "constraints": 1,

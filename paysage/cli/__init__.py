@@ -1,18 +1,21 @@
 """The command `paysage`: fetch, train, sample, evaluate, plot, info, convert, doctor.
 
 Results go to standard output, everything else to standard error. The exit status is 0, 1 after an
-error of the library, which is one line on standard error, 2 after a wrong command line, and 130
-after Ctrl-C. What a command computes with is imported when it runs.
+error of the library, which is one line on standard error, 2 after a wrong command line, 130 after
+Ctrl-C, and 141 if the reader of standard output has gone. What a command computes with is imported
+when it runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 
 from paysage import __version__
 from paysage.cli import convert, doctor, evaluate, fetch, info, plot, sample, train
-from paysage.cli.output import run
+from paysage.cli.output import finish, open_standard_streams, run
 
 COMMANDS = (fetch, train, sample, evaluate, plot, info, convert, doctor)
 
@@ -26,11 +29,14 @@ Boltzmann machines: restricted, Gaussian, Hopfield and deep ones.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line, by default that of the process; the exit status."""
+    """Run a command line, by default the arguments of the process, and return the exit status."""
+    open_standard_streams()
+    shown = io.StringIO()
     try:
-        options = _parser().parse_args(arguments)
+        with redirect_stdout(shown):
+            options = _parser().parse_args(arguments)
     except SystemExit as end:  # of argparse: after --help, or a wrong command line
-        return int(end.code or 0)
+        return finish(int(end.code or 0), shown.getvalue())
     return run(options.command, options)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import json
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from paysage.errors import PaysageError, StorageError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+#: 128 + SIGPIPE, as shells report of programs that write to a closed pipe
+BROKEN_PIPE = 141
 
 
 class Result(NamedTuple):
@@ -26,17 +30,34 @@ class Result(NamedTuple):
 
 
 def say(text: str) -> None:
-    """A line on standard error, where progress goes."""
-    print(_printable(text), file=sys.stderr, flush=True)
+    """Print a line on standard error; drop it if standard error cannot be written."""
+    Progress().write(f"{_printable(text)}\n")
+
+
+class Progress(io.TextIOBase):
+    """Standard error as a stream that drops what cannot be written.
+
+    A command goes on, and writes its files, if nobody reads its progress any more, or the disk to
+    which it goes is full.
+    """
+
+    def write(self, text: str) -> int:
+        """Write and flush the text."""
+        try:
+            if sys.stderr is not None:
+                sys.stderr.write(text)
+                sys.stderr.flush()
+        except (OSError, ValueError):  # ValueError: it is closed
+            _discard(sys.stderr)
+        return len(text)
 
 
 def run(command: Callable[[Any], Result], options: Any) -> int:
-    """Carry a command out and show its result on standard output; the exit status."""
+    """Carry a command out, show its result on standard output, and return the exit status."""
     try:
         with _warnings_in_a_line():
             result = command(options)
-        show(result, options.json)
-        return result.status
+        return finish(result.status, _shown(result, options.json))
     except PaysageError as error:
         say(f"paysage: error: {' '.join(str(error).split())}")
         return FAILED
@@ -46,18 +67,57 @@ def run(command: Callable[[Any], Result], options: Any) -> int:
     except KeyboardInterrupt:
         say("paysage: interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
 
 
-def show(result: Result, as_json: bool) -> None:
-    """Print the lines, or one object of JSON."""
+def finish(status: int, text: str = "") -> int:
+    """Write the text and everything that is buffered to standard output.
+
+    Returns
+    -------
+    int
+        `status`, or another one if that is 0 and standard output cannot be written.
+    """
+    try:
+        if text and sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed")
+        if sys.stdout is not None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` for example, has seen enough
+        _discard(sys.stdout)
+        return status or BROKEN_PIPE
+    except (OSError, ValueError) as error:
+        _discard(sys.stdout)
+        reason = getattr(error, "strerror", None) or str(error)
+        say(f"paysage: error: cannot write to standard output: {reason}")
+        return status or FAILED
+    return status
+
+
+def open_standard_streams() -> None:
+    """Open the null device in place of standard streams that are closed.
+
+    Otherwise the next file that is opened would get the number of a standard stream, and messages
+    of C libraries would be written into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _discard(stream: Any) -> None:
+    """Let what is left in the buffer of a stream go to the null device when Python exits."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _shown(result: Result, as_json: bool) -> str:
+    """Return the lines of a result, or one object of JSON."""
     if as_json:
-        print(json.dumps(_plain(result.facts), allow_nan=False))
-    else:
-        print("\n".join(map(_printable, result.lines)))
-    sys.stdout.flush()
+        return json.dumps(_plain(result.facts), allow_nan=False) + "\n"
+    return "\n".join(map(_printable, result.lines)) + "\n"
 
 
 def _printable(text: str) -> str:
@@ -78,7 +138,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-@contextmanager
+@contextlib.contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from paysage.cli.naming import flags_named
 from paysage.cli.options import add_force, add_output, use_backend
-from paysage.cli.output import INTERRUPTED, OK, Result, check_free, say
+from paysage.cli.output import INTERRUPTED, OK, Progress, Result, check_free, say
 from paysage.cli.settings import add_settings, gathered
 from paysage.errors import ConfigError
 
@@ -55,7 +54,7 @@ def _trained(settings: dict[str, Any], options: argparse.Namespace) -> Result:
     interrupt = callbacks.PauseOnInterrupt()
     called = [interrupt, *([callbacks.HalveOnDivergence()] if settings["halve"] else [])]
     monitor = None
-    with make_batch(settings) as data, redirect_stdout(sys.stderr):
+    with make_batch(settings) as data, redirect_stdout(Progress()):
         model = make_machine(settings, data)
         if course.pretrain(settings, model, data, not options.quiet, called):
             monitor = course.train(settings, model, data, not options.quiet, called)

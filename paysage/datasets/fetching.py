@@ -19,6 +19,7 @@ import numpy as np
 
 from paysage.errors import DataError, StorageError
 from paysage.files import checked_path, written_whole
+from paysage.progress import progress_bar
 
 TIMEOUT_SECONDS = 30
 # no archive of MNIST is larger than 10 MB
@@ -196,14 +197,12 @@ def _fetch(part: Part) -> np.ndarray:
 
 
 def _body(url: str) -> bytes:
-    """What the address delivers, with a progress bar on stderr."""
-    from tqdm import tqdm
-
+    """What the address delivers, with a progress bar where standard error is a terminal."""
     name = url.rsplit("/", 1)[-1]
     body = bytearray()
     with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
         announced = int(response.headers.get("Content-Length") or 0)
-        with tqdm(total=announced or None, desc=name, unit="B", unit_scale=True) as bar:
+        with progress_bar(total=announced or None, desc=name, unit="B", unit_scale=True) as bar:
             while chunk := response.read(2**16):
                 body += chunk
                 bar.update(len(chunk))

@@ -21,6 +21,7 @@ from paysage.likelihood.normalizable import check_normalizable, check_states
 from paysage.likelihood.warning import LikelihoodWarning
 from paysage.math_utils import MeanVarianceArrayCalculator
 from paysage.models import BoltzmannMachine, State
+from paysage.progress import progress_bar
 
 Tensor = Any
 
@@ -172,8 +173,6 @@ def _moments_of(base: Any, visible: Layer) -> MeanVarianceArrayCalculator:
 
 def _bar(verbose: bool, what: str) -> Any:
     def bar(steps: Any) -> Iterator[int]:
-        from tqdm import tqdm
-
-        return iter(tqdm(steps, desc=what, disable=None if verbose else True, leave=False))
+        return iter(progress_bar(steps, desc=what, disable=None if verbose else True, leave=False))
 
     return bar

@@ -116,18 +116,3 @@ def test_a_students_minute(tmp_path):
     assert failed.returncode == 1
     assert failed.stdout == ""
     assert failed.stderr == "paysage: error: there is no file none.h5\n"
-
-
-def test_a_reader_that_leaves():
-    code = "from paysage.cli import main; import sys; sys.exit(main(['doctor']))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    process.stdout.close()
-    assert "Traceback" not in process.stderr.read()
-    assert process.wait() == 1
-    process.stderr.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from paysage.fit.callbacks.base import Callback
+from paysage.progress import progress_bar
 
 if TYPE_CHECKING:
     from paysage.fit.training import Training
@@ -21,12 +22,10 @@ class ProgressBar(Callback):
 
     def after_batch(self, training: Training) -> None:
         """Move on; the bar of an epoch begins with its first step and ends with its last."""
-        from tqdm import tqdm
-
         total = training.num_minibatches
         if self._bar is None:
             done = training.minibatch - 1
-            self._bar = tqdm(total=total, initial=done, disable=None, leave=False, unit="minibatch")
+            self._bar = progress_bar(total=total, initial=done, leave=False, unit="minibatch")
         self._bar.update()
         if training.minibatch == total:
             self._close()

@@ -107,6 +107,7 @@ def objects(digits, tmp_path):
         "monitor": trainer.monitor,
         "pretrainer": fit.LayerwisePretrain(model, data),
         "sampler": samplers.SequentialMC.from_model(model, 4),
+        "beta_sampler": samplers.AutoregressiveGammaSampler(),
         "optimizer": optimizers.ADAM(stepsize=schedules.Constant(0.01)),
         "schedule": schedules.PowerLawDecay(0.1, 1.0),
         "penalty": penalties.l1_penalty(0.1) + penalties.l2_penalty(0.1),

@@ -28,6 +28,7 @@ def test_what_cannot_keep_it_does_not_promise_it():
     parts += [partial(constraints.zero_row, index=[0, 1]), penalties.logdet_penalty(1.0)]
     parts += [penalties.l1_penalty(1.0) + penalties.l2_penalty(1.0, slice_tuple=([0, 1],))]
     parts += [SequentialMC(model, schedule=PowerLawDecay(1.0, 0.1)), ParallelTempering(model)]
+    parts += [SequentialMC(model, anneal=PowerLawDecay(1.0, 0.1))]
     assert not any(map(is_capturable, parts))
 
 

@@ -13,7 +13,7 @@ from paysage.models import BoltzmannMachine, State
 from paysage.models.finite import check_end
 from paysage.models.graph import check_machine
 from paysage.models.sweep import update_hook
-from paysage.samplers.beta import AutoregressiveGammaSampler
+from paysage.samplers.beta import AutoregressiveGammaSampler, own_schedule
 from paysage.samplers.chains import (
     Chains,
     arrays_of,
@@ -40,10 +40,16 @@ class SequentialMC(Chains):
     beta_momentum, beta_std : float
         Of the process that each chain's inverse temperature follows, one step a sweep;
         see ``AutoregressiveGammaSampler``.
-    schedule : Schedule or class of one, optional
-        Temperature by which the inverse temperature is divided, one value a sweep: falling
-        to zero it anneals the chains into a mode. Constant at one by default. The chains move a
-        copy, so that one schedule serves many chains.
+    schedule : Schedule or class of one
+        Factor of the variance of the inverse temperature, whose mean stays 1; one value a sweep.
+        Constant at 1 by default. Without effect where ``beta_std`` is 0.
+    anneal : Schedule, optional
+        Temperature by which inverse temperatures are divided, one value a sweep. A temperature that
+        falls to zero anneals the chains into a mode.
+
+    Notes
+    -----
+    Each sampler uses copies of its schedules, so that one schedule serves many samplers.
     """
 
     capturable = True
@@ -57,6 +63,7 @@ class SequentialMC(Chains):
         beta_momentum: float = 0.9,
         beta_std: float = 0.6,
         schedule: Any = schedules.Constant,
+        anneal: schedules.Schedule | None = None,
     ) -> None:
         check_machine(model)
         update_hook(updater)
@@ -64,20 +71,31 @@ class SequentialMC(Chains):
         self.mcsteps = check_whole("mcsteps", mcsteps)
         self.clamped = None if clamped is None else model.clamped_layers(clamped)
         self.updater = updater
-        self.beta_sampler = AutoregressiveGammaSampler(beta_momentum, beta_std)
-        self.schedule = _own_schedule(schedule)
+        self.beta_sampler = AutoregressiveGammaSampler(beta_momentum, beta_std, schedule)
+        self.anneal = None if anneal is None else own_schedule("anneal", anneal)
         self.state: State | None = None
 
     def is_capturable(self) -> bool:
-        """Not where the temperature, a Python number, changes from sweep to sweep."""
-        return self.capturable and isinstance(self.schedule, schedules.Constant)
+        """Return False if a schedule, which returns Python numbers, changes between sweeps."""
+        still = isinstance(self.beta_sampler.schedule, schedules.Constant)
+        return self.capturable and still and self.anneal is None
 
     def set_state(self, state: State) -> None:
-        """Start at a copy of this state; the inverse temperatures start anew."""
+        """Start at a copy of this state; the inverse temperatures are sampled again."""
         self.model.check_state(state)
         self.restart(state.batch_size())
         for mine, units in zip(self.get_state(), state, strict=True):
             mine[:] = units
+
+    def set_state_from_visible(self, visible: Tensor) -> None:
+        """Start at visible units (B, V), other layers as in ``State.from_visible``."""
+        self.set_state(State.from_visible(visible, self.model))
+
+    def reset(self) -> None:
+        """Restart the schedules and the inverse temperatures; the units keep their values."""
+        self.beta_sampler.reset()
+        if self.anneal is not None:
+            self.anneal.reset()
 
     def get_state(self) -> State:
         """The state of the chains; a ConfigError before one was set."""
@@ -90,19 +108,20 @@ class SequentialMC(Chains):
         state = self.get_state()
         self.model.check_start(state)
         steps = self.mcsteps if steps is None else check_whole("steps", steps)
-        still = self.beta_sampler.beta is None and isinstance(self.schedule, schedules.Constant)
-        # sweeps at one temperature need not wait for one another's rows
+        still = not self.beta_sampler.beta_std and self.anneal is None
+        # sweeps at β = 1 need not wait for one another's rows
         for n in [steps] if still else [1] * steps:
             self.model.update_state_(n, state, self.updater, self.next_beta(), self.clamped)
         check_end(self.model, state)
 
     def get_memory(self) -> dict[str, Any]:
-        """Units, inverse temperatures, and the schedule with its time."""
+        """Return units, inverse temperatures and schedules, as arrays and JSON values."""
         beta = self.beta_sampler.get_beta()
         return {
             "state": arrays_of(self.state),
             "beta": None if beta is None else be.to_numpy_array(beta),
-            "schedule": self.schedule.get_config(),
+            "schedule": self.beta_sampler.schedule.get_config(),
+            "anneal": None if self.anneal is None else self.anneal.get_config(),
         }
 
     def set_memory(self, memory: dict[str, Any]) -> None:
@@ -114,30 +133,24 @@ class SequentialMC(Chains):
         if beta is not None and (self.state is None or len(beta) != self.state.batch_size()):
             raise ValueError("there are not as many inverse temperatures as chains")
         self.beta_sampler.beta = None if beta is None else be.float_tensor(beta)
-        self.schedule = schedules.from_config(memory["schedule"])
+        self.beta_sampler.set_schedule(schedules.from_config(memory["schedule"]))
+        anneal = memory["anneal"]
+        self.anneal = None if anneal is None else schedules.from_config(anneal)
 
     def restart(self, num_chains: int) -> None:
-        """Make room for chains that somebody is about to write; inverse temperatures start anew."""
+        """Allocate units of new chains for the caller to write; sample inverse temperatures."""
         if self.state is None or self.state.batch_size() != num_chains:
             self.state = State(be.zeros((num_chains, k.num_units)) for k in self.model.layers)
         self.beta_sampler.set_beta(num_chains)
 
     def next_beta(self) -> Any:
-        """Move on to the inverse temperatures of the next sweep: (B, 1), a number, or None for one.
+        """Return the inverse temperatures of the next sweep: (B, 1), a number, or None for one.
 
         The tensor is overwritten by the next call.
         """
-        beta, temperature = self.beta_sampler.next_beta(), next(self.schedule)
-        if temperature == 1.0:
+        self.beta_sampler.update_beta(self.get_state().batch_size())
+        beta = self.beta_sampler.get_beta()
+        if self.anneal is None:
             return beta
-        cold = 1.0 / max(temperature, MIN_TEMPERATURE)
+        cold = 1.0 / max(next(self.anneal), MIN_TEMPERATURE)
         return cold if beta is None else be.float_scalar(cold) * beta
-
-
-def _own_schedule(schedule: Any) -> schedules.Schedule:
-    """A copy of the schedule, or a new one of the class."""
-    if isinstance(schedule, type) and issubclass(schedule, schedules.Schedule):
-        return schedule()
-    if not isinstance(schedule, schedules.Schedule):
-        raise ConfigError(f"schedule must be made by paysage.schedules, got {schedule!r}")
-    return schedule.copy()

@@ -127,7 +127,9 @@ def tempering(model):
 
 
 def cooled(model):
-    return SequentialMC.from_model(model, 12, schedule=schedules.Linear(0.9, 0.01))
+    return SequentialMC.from_model(
+        model, 12, schedule=schedules.Linear(0.9, 0.01), anneal=schedules.Linear(1.0, 0.001)
+    )
 
 
 def transitions(model):

@@ -91,6 +91,7 @@ def test_settings_of_samplers(name, thing):
         known = isinstance(thing, str) and thing == "markov_chain"
         assert (attempt(sampler, model, updater=thing) is REFUSED) == (not known)
         assert attempt(sampler, model, schedule=thing) is REFUSED
+        assert (attempt(sampler, model, anneal=thing) is REFUSED) == (thing is not None)
         return
     found = attempt(sampler, model, betas=thing)
     assert (found is REFUSED) == (not is_whole(thing, 2) and not _is_ladder(thing))
@@ -113,8 +114,9 @@ def test_inverse_temperatures(momentum, std):
         process.set_beta(3)
         beta = process.next_beta()
         assert beta is None if std == 0 else bool((array(beta) >= 0).all())
-    found = attempt(AutoregressiveGammaSampler().set_beta, momentum)
-    assert (found is REFUSED) == (not is_whole(momentum, 0))
+    for method in ("set_beta", "update_beta"):
+        found = attempt(getattr(AutoregressiveGammaSampler(), method), momentum)
+        assert (found is REFUSED) == (not is_whole(momentum, 0))
 
 
 @given(things(), st.sampled_from(["target", "sweeps", "rounds"]))
@@ -132,7 +134,7 @@ def test_tuning(thing, name):
 @given(st.lists(st.floats(0, 2), max_size=3), st.integers(0, 4))
 def test_schedules_of_temperatures(values, steps):
     chains = SequentialMC.from_model(
-        machine("BB"), 2, beta_std=0.0, schedule=schedules.Linear(*values[:2])
+        machine("BB"), 2, beta_std=0.0, anneal=schedules.Linear(*values[:2])
     )
     chains.update_state(steps)
     assert all(((u == 0) | (u == 1)).all() for u in map(array, chains.get_state()))

@@ -20,7 +20,7 @@ def history(momentum, std, chains=CHAINS, steps=STEPS):
     sampler.set_beta(chains)
     rows = [array(sampler.get_beta())[:, 0]]
     for _ in range(steps - 1):
-        sampler.update_beta()
+        sampler.update_beta(chains)
         rows.append(array(sampler.get_beta())[:, 0])
     return np.array(rows)
 
@@ -69,7 +69,7 @@ def test_chains_are_independent():
 def test_without_spread_the_inverse_temperature_is_one():
     sampler = AutoregressiveGammaSampler(beta_std=0.0)
     sampler.set_beta(5)
-    sampler.update_beta()
+    sampler.update_beta(5)
     beta = sampler.get_beta()
     assert beta is None or np.array_equal(array(beta), np.ones((5, 1)))
 

@@ -109,11 +109,11 @@ def test_steps_default_to_mcsteps(monkeypatch):
 
 
 @pytest.mark.parametrize("std", [0.0, 0.6])
-def test_the_schedule_is_a_temperature_one_value_a_sweep(std, monkeypatch):
+def test_anneal_divides_beta_by_one_temperature_a_sweep(std, monkeypatch):
     model = pair("BB")
     betas = recorded(model, monkeypatch)
     cooling = schedules.PowerLawDecay(initial=2.0, coefficient=1.0)
-    sampler = SequentialMC.from_model(model, 5, schedule=cooling, beta_std=std, beta_momentum=0.0)
+    sampler = SequentialMC.from_model(model, 5, anneal=cooling, beta_std=std, beta_momentum=0.0)
     factors = [0.5, 1.5, 2.5]
     bare = []
     for _ in factors:
@@ -127,7 +127,7 @@ def test_the_schedule_is_a_temperature_one_value_a_sweep(std, monkeypatch):
 def test_temperature_zero_leads_to_a_mode():
     model = skip()
     start = random_state(model, 40)
-    cold = SequentialMC(model, beta_std=0.0, schedule=schedules.Constant(0.0))
+    cold = SequentialMC(model, beta_std=0.0, anneal=schedules.Constant(0.0))
     cold.set_state(start)
     cold.update_state(5)
     wanted = model.deterministic_iteration(5, start)
@@ -138,7 +138,7 @@ def test_temperature_zero_leads_to_a_mode():
 def test_samplers_do_not_share_their_default_schedule():
     model = pair("BB")
     first, second = SequentialMC(model), SequentialMC(model)
-    assert first.schedule is not second.schedule
+    assert first.beta_sampler.schedule is not second.beta_sampler.schedule
 
 
 def test_one_schedule_serves_many_chains():
@@ -148,7 +148,7 @@ def test_one_schedule_serves_many_chains():
     runs = []
     for _ in range(2):
         be.set_seed(3)
-        sampler = SequentialMC(model, schedule=cooling, beta_std=0.0)
+        sampler = SequentialMC(model, anneal=cooling, beta_std=0.0)
         sampler.set_state(start)
         sampler.update_state(2)
         runs.append(arrays(sampler.state))
@@ -158,9 +158,12 @@ def test_one_schedule_serves_many_chains():
 
 
 @pytest.mark.parametrize("bad", [0.5, None, "Constant", int])
-def test_what_is_no_schedule_is_refused(bad):
+def test_invalid_schedules_raise_config_error(bad):
     with pytest.raises(ConfigError, match="schedule"):
         SequentialMC(pair("BB"), schedule=bad)
+    if bad is not None:
+        with pytest.raises(ConfigError, match="anneal"):
+            SequentialMC(pair("BB"), anneal=bad)
 
 
 @pytest.mark.parametrize("steps", [-1, 1.5, "2"])

@@ -22,6 +22,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from paysage import backends as be
+from paysage.errors import DataError
 from paysage.sklearn import (
     BernoulliRBM,
     DeepBoltzmannMachine,
@@ -54,6 +55,46 @@ def test_scikit_learn_finds_nothing_to_complain_about(estimator):
     found = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
     assert not found
     assert sum(r["status"] == "passed" for r in results) > 40
+
+
+ROW_METHODS = (
+    "fit",
+    "fit_transform",
+    "partial_fit",
+    "transform",
+    "reconstruct",
+    "score_samples",
+    "score",
+    "predict",
+    "predict_proba",
+)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "method"),
+    [
+        pytest.param(estimator, method, id=f"{type(estimator).__name__}-{method}")
+        for estimator in [*ESTIMATORS, RBMClassifier(5, **SMALL)]
+        for method in ROW_METHODS
+        if hasattr(estimator, method)
+    ],
+)
+def test_masked_arrays_are_refused(estimator, method):
+    rows = (np.random.default_rng(0).random((20, 4)) < 0.4).astype(float)
+    labels = np.arange(20) % 2
+    masked = np.ma.masked_array(rows, mask=np.eye(20, 4, dtype=bool))
+    estimator = clone(estimator).fit(rows, labels)
+    with pytest.raises(DataError, match="masked"):
+        if method in ("fit", "fit_transform", "partial_fit", "score"):
+            getattr(estimator, method)(masked, labels)
+        else:
+            getattr(estimator, method)(masked)
+
+
+def test_masked_labels_are_refused():
+    labels = np.ma.masked_array(np.arange(20) % 2, mask=np.arange(20) == 3)
+    with pytest.raises(DataError, match="masked"):
+        RBMClassifier(5, **SMALL).fit(np.eye(20), labels)
 
 
 def digits():

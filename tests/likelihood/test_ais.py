@@ -158,6 +158,22 @@ def test_base_data_come_as_a_batch_too():
     np.testing.assert_allclose(array(found.halves.base[0]), array(wanted.halves.base[0]), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", MACHINES)
+def test_base_distribution_has_the_means_of_the_data(name):
+    """At β = 0 the visible units are independent and have the data's means."""
+    model = MACHINES[name]()
+    rows = data_of(model)
+    halves = AIS(model, base=rows).halves
+    layer = model.layers[0]
+    means = array(layer.mean(layer.zero_field(1) + halves.base[0]))[0]
+    np.testing.assert_allclose(means, array(rows).mean(axis=0), atol=1e-4)
+    assert halves.base[1:] == [None] * (len(model.layers) - 1)
+
+    samples = array(halves.draw_base(10_000)[0])
+    errors = samples.std(axis=0) / math.sqrt(len(samples))
+    assert (np.abs(samples.mean(axis=0) - array(rows).mean(axis=0)) < 5 * errors).all()
+
+
 def test_the_model_and_the_start_are_left_as_they_were():
     model = MACHINES["BB"]()
     before = model.get_values()

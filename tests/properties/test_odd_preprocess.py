@@ -145,11 +145,21 @@ def test_transformations(function, args, kwargs):
 
 
 @given(things())
+@example({"denominator": 2.0})
+@example([2.0])
 def test_configurations(thing):
     assert attempt(pre.Transformation.from_config, thing) is REFUSED
     for key in ("args", "kwargs"):
-        config = {"name": "scale", key: thing}
-        assert attempt(pre.Transformation.from_config, config) is not None
+        made = attempt(pre.Transformation.from_config, {"name": "scale", key: thing})
+        if made is REFUSED:
+            continue
+        assert made.function is pre.scale
+        if isinstance(thing, list | tuple | dict):
+            assert len(getattr(made, key)) == len(thing)
+        config = attempt(made.get_config)
+        if config is not REFUSED:
+            again = pre.Transformation.from_config(json.loads(json.dumps(config)))
+            assert json.dumps(again.get_config()) == json.dumps(config)
 
 
 @given(handed(), st.integers(0, 5))

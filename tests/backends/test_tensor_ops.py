@@ -162,8 +162,9 @@ def test_numpy_takes_tensors_from_a_gpu():
 
 @pytest.mark.parametrize("source", [[1.0, 2.0], 3.0, np.ones(2)])
 def test_to_numpy_array_takes_what_is_no_tensor(source):
-    assert isinstance(be.to_numpy_array(source), np.ndarray)
-    same(source, source)
+    result = be.to_numpy_array(source)
+    assert isinstance(result, np.ndarray)
+    same(result, source)
 
 
 def test_copy_shares_nothing_and_is_contiguous():

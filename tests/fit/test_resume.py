@@ -580,10 +580,10 @@ def test_a_time_must_be_above_zero(tmp_path):
 
 def test_parameters_that_are_not_finite_are_not_written_within_an_epoch(tmp_path):
     path = tmp_path / "run.h5"
-    train(path, make(), epochs=1, every=datetime.timedelta(microseconds=1))
+    every = datetime.timedelta(microseconds=1)
+    train(path, make(), epochs=1, every=every)
     before = path.read_bytes()
     with pytest.raises(DivergenceError):
-        every = datetime.timedelta(microseconds=1)
         train(path, make(), epochs=2, every=every, callbacks=[Infinite()])
     assert path.read_bytes() == before
 

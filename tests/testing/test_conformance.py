@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from machines import array
 
 from paysage import backends as be
 from paysage.errors import ConfigError, ConformanceError
@@ -331,8 +330,14 @@ def test_a_factory_makes_what_is_checked():
 
     check_layer(BernoulliLayer, 3, factory=factory)
     assert {layer.num_units for layer in made} == {3}
-    be.set_backend("python", "cpu")
-    np.testing.assert_allclose(array(made[0].params.loc)[2], 1.0, atol=6.1)
+
+    def broken_factory(num_units):
+        layer = factory(num_units)
+        layer.mean = lambda field, beta=None, out=None: be.zeros_like(field)
+        return layer
+
+    with pytest.raises(ConformanceError, match="mean"):
+        check_layer(BernoulliLayer, 3, factory=broken_factory)
 
 
 @pytest.mark.parametrize("bad", [BernoulliLayer(3), dict, "BernoulliLayer", None])

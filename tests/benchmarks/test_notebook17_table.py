@@ -27,3 +27,16 @@ def test_a_deep_machine_is_trained_as_fast_as_all_of_its_machines_together():
 def test_seconds_are_compared_over_the_epochs_that_both_have():
     ours = [row for row in rows({"rbm": 1.0}) if row["epoch"] < 2]
     assert "(1.0 s instead of 2.0 s)" in table.speedups(ours, rows({"rbm": 2.0}))
+
+
+@pytest.mark.parametrize(
+    ("model", "epoch", "excess", "holds"),
+    [("rbm", 1, 0.08, True), ("rbm", 20, 0.08, False), ("rbm_l1", 20, -0.05, True)],
+)
+def test_band_of_squared_weights_is_narrower_after_the_last_epoch(model, epoch, excess, holds):
+    band = table.band_of({"model": model, "epoch": epoch}, "WeightSquare")
+    assert band.holds(200 * (1 + excess), 200) is holds
+
+
+def test_squared_weights_of_the_hopfield_model_have_no_band():
+    assert table.band_of({"model": "hopfield", "epoch": 20}, "WeightSquare") is None

@@ -152,7 +152,6 @@ def test_cells_are_found_in_prose():
 
 
 @pytest.mark.mnist
-@pytest.mark.filterwarnings("ignore:the learning rate stays:UserWarning")
 def test_cells_of_notebook17_run(backend, small_mnist, shown, capsys):
     cells = read_cells()
     assert len(cells) == 17

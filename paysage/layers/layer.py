@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any, ClassVar
 
+import numpy as np
+
 from paysage import backends as be
 from paysage.checks import check_flag, check_whole, is_whole
 from paysage.errors import BackendError, ConfigError, DataError, ShapeError
@@ -48,7 +50,8 @@ class Layer(Parametric):
     Random states, zero gradients, configuration, saving, fixed parameters, penalties, constraints
     and centering come from here. Units that are independent of one another, given the field, and
     take few values list those in ``values``; a layer whose units depend on one another lists its
-    joint states by ``num_states()`` and ``all_states()``, as ``OneHotLayer`` does. A layer whose
+    joint states by ``num_states()`` and ``all_states()``, as ``OneHotLayer`` does, and the units of
+    each categorical variable by ``variables()``. A layer whose
     hooks keep the promise of ``paysage.capturable`` sets ``capturable = True``.
 
     Parameters
@@ -136,6 +139,33 @@ class Layer(Parametric):
         if self.values is None or number is None or number > MOST_STATES:
             raise ConfigError(f"the states of {self!r} cannot be listed: there are too many")
         return be.float_tensor(list(itertools.product(self.values, repeat=self.num_units)))
+
+    def states_at(self, numbers: Any) -> Tensor:
+        """Return the states with these numbers, in the order of ``all_states``.
+
+        Parameters
+        ----------
+        numbers : array of int (B,)
+
+        Returns
+        -------
+        tensor (B, n)
+        """
+        numbers = np.asarray(numbers)
+        if self.values is None:
+            return be.float_tensor(be.to_numpy_array(self.all_states())[numbers])
+        values = np.asarray(self.values, dtype=np.float32)
+        digits = np.empty((len(numbers), self.num_units), dtype=np.int64)
+        for i in reversed(range(self.num_units)):
+            numbers, digits[:, i] = np.divmod(numbers, len(values))
+        return be.float_tensor(values[digits])
+
+    def variables(self) -> list[list[int]] | None:
+        """Return the units of each categorical variable; None where no unit depends on another.
+
+        Exactly one unit of a variable is 1 and the others are 0, whatever the other variables are.
+        """
+        return None
 
     def zero_field(self, num_rows: int) -> Tensor:
         """The field of a layer without neighbours, (B, n)."""

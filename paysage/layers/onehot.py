@@ -42,6 +42,13 @@ class OneHotLayer(Layer):
     def all_states(self) -> Tensor:
         return be.identity(self.num_units)
 
+    def states_at(self, numbers: Any) -> Tensor:
+        rows = be.zeros((len(numbers), self.num_units))
+        return be.scatter_(rows, be.long_tensor(numbers), 1.0)
+
+    def variables(self) -> list[list[int]]:
+        return [list(range(self.num_units))]
+
     def energy(self, units: Tensor) -> Tensor:
         return -be.dot(self._rows(units), self.params.loc)
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from paysage import backends as be
 from paysage.errors import ConfigError
-from paysage.layers import GaussianLayer, Layer
-from paysage.likelihood.halves import Halves, double, two_halves
+from paysage.layers import GaussianLayer
+from paysage.likelihood.double_precision import PreciseModel, as_double
+from paysage.likelihood.halves import two_halves
 from paysage.likelihood.normalizable import (
     check_normalizable,
     checked_finite,
     deviations_of,
     precision_of,
 )
-from paysage.models import BoltzmannMachine, State
-from paysage.threads import one_thread_each
+from paysage.models import BoltzmannMachine
+from paysage.threads import one_thread_each, side_by_side
 
 Tensor = Any
 
@@ -26,14 +28,18 @@ Tensor = Any
 MAX_BITS = 26
 
 #: states that are summed at a time
-CHUNK = 8192
+CHUNK = 4096
+
+#: chunks that may be summed in parallel at a time
+ROUND = 64
 
 
 def exact_log_partition(model: BoltzmannMachine) -> float:
     """Logarithm of the partition function, by summing over the half with fewer states.
 
-    The other half is summed, or integrated, in closed form, layer by layer. A machine of 784 x 20
-    binary units takes seconds. One of Gaussian layers alone is integrated as a whole.
+    The other half is summed, or integrated, in closed form, layer by layer, in double precision. A
+    model of 784 x 20 binary units takes seconds. One of Gaussian layers alone is integrated as a
+    whole.
 
     Raises
     ------
@@ -55,9 +61,10 @@ def exact_log_partition(model: BoltzmannMachine) -> float:
             f"{model!r} has halves of {_power(bits[0])} and {_power(bits[1])} states, one must "
             f"have at most 2^{MAX_BITS} to be summed: estimate by AIS(model) instead"
         )
-    summer = Halves(model, keep_visible=best == 0)
     with one_thread_each(), np.errstate(all="ignore"):
-        return checked_finite(_log_sum(summer, _num_states(model, halves[best])))
+        return checked_finite(
+            _log_sum(PreciseModel(model), halves[best], _num_states(model, halves[best]))
+        )
 
 
 def _gaussian_integral(model: BoltzmannMachine) -> float:
@@ -67,11 +74,14 @@ def _gaussian_integral(model: BoltzmannMachine) -> float:
     energy is c + hᵀz - zᵀPz / 2: c = Σ d_tᵀ W d_d, h_t = Σ W d_d / σ_t, P ones and -W / (σ_t σ_d).
     """
     deviations = [deviations_of(layer) for layer in model.layers]
-    at_loc = [double(k.connected(be.unsqueeze(k.params.loc, axis=0)))[0] for k in model.layers]
+    at_loc = [
+        as_double(k.connected(be.unsqueeze(k.params.loc, axis=0)))[0]
+        for k in PreciseModel(model).layers
+    ]
     linear = [np.zeros_like(d) for d in at_loc]
     constant = 0.0
     for c in model.connections:
-        t, d, weights = c.target_index, c.domain_index, double(c.weights.W())
+        t, d, weights = c.target_index, c.domain_index, as_double(c.weights.W())
         linear[t] += weights @ at_loc[d] / deviations[t]
         linear[d] += at_loc[t] @ weights / deviations[d]
         constant += at_loc[t] @ weights @ at_loc[d]
@@ -108,36 +118,31 @@ def _power(bits: float) -> str:
     return "infinitely many" if math.isinf(bits) else f"2^{bits:.0f}"
 
 
-def _log_sum(halves: Halves, count: int) -> float:
-    """Log of the sum of the weights of all states of the kept half, a chunk at a time."""
+def _log_sum(model: PreciseModel, kept: list[int], count: int) -> float:
+    """Return the log of the sum of the weights of all states of the kept layers."""
+
+    def part(low: int) -> tuple[float, float]:
+        units = _states(model, kept, low, min(count, low + CHUNK))
+        weights = model.log_weight(units, kept)
+        top = float(weights.max())
+        return top, float(np.exp(weights - top).sum())
+
     top, total = -math.inf, 0.0
-    for low in range(0, count, CHUNK):
-        state = _states(halves, low, min(count, low + CHUNK))
-        weights = halves.log_weight(state, halves.inputs(state, halves.summed), beta=1.0)
-        higher = max(top, float(weights.max()))
-        total = total * math.exp(top - higher) + float(np.exp(weights - higher).sum())
-        top = higher
+    for first in range(0, count, ROUND * CHUNK):
+        last = min(count, first + ROUND * CHUNK)
+        for own, sum_ in side_by_side(*(partial(part, low) for low in range(first, last, CHUNK))):
+            higher = max(top, own)
+            total = total * math.exp(top - higher) + sum_ * math.exp(own - higher)
+            top = higher
     return top + math.log(total)
 
 
-def _states(halves: Halves, low: int, high: int) -> State:
-    """Joint states low, ..., high - 1 of the kept layers; zeros in the others."""
+def _states(model: PreciseModel, kept: list[int], low: int, high: int) -> list[Tensor | None]:
+    """Return joint states low, ..., high - 1 of the kept layers; None for the others."""
     number = np.arange(low, high)
-    units: dict[int, Tensor] = {}
-    for i in reversed(halves.kept):
-        layer = halves.model.layers[i]
+    units: list[Tensor | None] = [None] * len(model.layers)
+    for i in reversed(kept):
+        layer = model.layers[i]
         number, own = np.divmod(number, int(layer.num_states() or 1))
-        units[i] = _states_of(layer, own)
-    return State(
-        units[i] if i in units else be.zeros((high - low, layer.num_units))
-        for i, layer in enumerate(halves.model.layers)
-    )
-
-
-def _states_of(layer: Layer, number: np.ndarray) -> Tensor:
-    """States of a layer by their number, (B, n), without listing all of them where possible."""
-    if layer.values is None:
-        return be.float_tensor(be.to_numpy_array(layer.all_states())[number])
-    values = np.asarray(layer.values, dtype=np.float32)
-    places = len(values) ** np.arange(layer.num_units - 1, -1, -1)
-    return be.float_tensor(values[number[:, None] // places % len(values)])
+        units[i] = model.tensor(layer.states_at(own))
+    return units

@@ -11,6 +11,7 @@ import numpy as np
 from paysage import backends as be
 from paysage.errors import ConfigError, DataError
 from paysage.layers import Weights
+from paysage.likelihood.double_precision import PreciseModel, as_double
 from paysage.models import BoltzmannMachine, State
 from paysage.models.graph import check_machine
 from paysage.models.sweep import Sweeps
@@ -63,10 +64,11 @@ class Halves:
         return twin
 
     def log_partition_of_base(self) -> float:
-        """Logarithm of the partition function of the independent layers."""
+        """Return the log of the partition function of the independent layers."""
+        precise = PreciseModel(self.model)
         return sum(
-            float(be.to_numpy_array(layer.conditional_log_partition(field))[0])
-            for layer, field in zip(self.model.layers, self._base_fields(1), strict=True)
+            float(as_double(layer.conditional_log_partition(precise.tensor(field)))[0])
+            for layer, field in zip(precise.layers, self._base_fields(1), strict=True)
         )
 
     def draw_base(self, num_rows: int) -> State:
@@ -96,11 +98,11 @@ class Halves:
         total = np.zeros(state.batch_size())
         for i in self.kept:
             layer = self.model.layers[i]
-            total -= double(layer.energy(state[i]))
+            total -= as_double(layer.energy(state[i]))
             if beta < 1.0 and self.base[i] is not None:
-                total += (1.0 - beta) * double(self._pull(state, i))
+                total += (1.0 - beta) * as_double(self._pull(state, i))
         for i, field in self.fields(inputs, beta).items():
-            total += double(self.model.layers[i].conditional_log_partition(field))
+            total += as_double(self.model.layers[i].conditional_log_partition(field))
         return total
 
     def _pull(self, state: State, i: int) -> Tensor:
@@ -219,8 +221,3 @@ def base_of(model: BoltzmannMachine, moments: Any) -> list[Tensor | None]:
     if "loc" in visible.get_param_names():
         base[0] = twin.params.loc - visible.params.loc
     return base
-
-
-def double(tensor: Tensor) -> np.ndarray:
-    """The numbers of a tensor in double precision, an array."""
-    return np.asarray(be.to_numpy_array(tensor), dtype=np.float64)

@@ -9,15 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paysage import backends as be
+from paysage.backends.conversion import plain_array
 from paysage.checks import check_number
 from paysage.errors import ConfigError, DivergenceError
-from paysage.likelihood.halves import Halves, double, two_halves
+from paysage.likelihood.double_precision import PreciseModel, as_double
+from paysage.likelihood.halves import two_halves
 from paysage.likelihood.normalizable import are_states, check_normalizable
 from paysage.likelihood.warning import LikelihoodWarning
 from paysage.models import BoltzmannMachine, State
-from paysage.models.sweep import Sweeps
 
 Tensor = Any
+
+#: rows whose energies are computed together
+BLOCK = 4096
 
 #: greatest change of a mean at which the means of the posterior count as converged
 TOLERANCE = 1e-4
@@ -35,13 +39,15 @@ class LogLikelihood(NamedTuple):
 
 
 def log_likelihood(model: BoltzmannMachine, data: Tensor, log_partition: float) -> LogLikelihood:
-    """Log-likelihood of each row in nats, exact but for the partition function.
+    """Return the log-likelihood of each row in nats, exact but for the partition function.
+
+    Energies are computed in double precision, also from data in double precision.
 
     Parameters
     ----------
     model : BoltzmannMachine
         All layers but the visible one are neighbours of it and of it alone.
-    data : tensor (B, V)
+    data : tensor or array (B, V)
     log_partition : float
         From ``exact_log_partition``, ``AIS`` or ``sandwich``.
 
@@ -66,11 +72,16 @@ def log_likelihood(model: BoltzmannMachine, data: Tensor, log_partition: float) 
         raise ConfigError(
             f"the hidden layers of {model!r} cannot all be summed out: use variational_bound"
         )
-    state = _state_of(data, model)
-    halves = Halves(model)
-    with np.errstate(all="ignore"):  # what is not finite is told below
-        weights = halves.log_weight(state, halves.inputs(state, halves.summed), beta=1.0)
-    return over_rows(weights - log_partition)
+    _check_data(data, model)
+    precise = PreciseModel(model)
+    rows = be.to_numpy_array(data) if be.is_tensor(data) else plain_array(data)
+    others = [None] * (len(model.layers) - 1)
+    with np.errstate(all="ignore"):  # over_rows checks that the result is finite
+        weights = [
+            precise.log_weight([precise.tensor(rows[low : low + BLOCK]), *others], [0])
+            for low in range(0, len(rows), BLOCK)
+        ]
+    return over_rows(np.concatenate(weights) - log_partition)
 
 
 def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: float) -> LogLikelihood:
@@ -91,21 +102,31 @@ def variational_bound(model: BoltzmannMachine, data: Tensor, log_partition: floa
     log_partition = check_number("log_partition", log_partition, -math.inf)
     check_normalizable(model)
     two_halves(model)  # refuses what has no energy
-    state = _settled(model, _state_of(data, model))
-    sweeps = Sweeps(model.layers, model.connections)
-    fields = [be.copy_tensor(sweeps.field(state, i)) for i in range(1, len(state))]
-    seen = [model.layers[0].connected(state[0])]
-    total = -double(model.layers[0].energy(state[0])) - log_partition
-    for layer, field in zip(model.layers[1:], fields, strict=True):
-        a = layer.connected(layer.mean(field))
-        total += double(layer.conditional_log_partition(field)) - double(be.tsum(field * a, axis=1))
-        seen.append(a)
+    state = _settled(model, _check_data(data, model))
+    precise = PreciseModel(model)
+    with np.errstate(all="ignore"):  # over_rows checks that the result is finite
+        return over_rows(
+            _bound(precise, [precise.tensor(units) for units in state]) - log_partition
+        )
+
+
+def _bound(model: PreciseModel, units: list[Tensor]) -> np.ndarray:
+    """Return the bound on the log of the unnormalized probability of the visible units, (B,)."""
+    seen = [model.layers[0].connected(units[0])]
+    total = -as_double(model.layers[0].energy(units[0]))
+    for i, layer in enumerate(model.layers[1:], start=1):
+        field = model.field(units, i)
+        mean = layer.connected(model.mean(i, field))
+        total += as_double(layer.conditional_log_partition(field))
+        total -= as_double(be.tsum(field * mean, axis=1))
+        seen.append(mean)
     for c in model.connections:
-        total -= double(c.weights.energy(seen[c.target_index], seen[c.domain_index]))
-    return over_rows(total)
+        total -= as_double(c.weights.energy(seen[c.target_index], seen[c.domain_index]))
+    return total
 
 
-def _state_of(data: Tensor, model: BoltzmannMachine) -> State:
+def _check_data(data: Tensor, model: BoltzmannMachine) -> State:
+    """Return the state that starts from the data; a named error if the data cannot be used."""
     state = State.from_visible_means(data, model)
     if not are_states(model.layers[0], state[0]):
         warnings.warn(

@@ -76,6 +76,29 @@ def test_score_samples_is_the_exact_pseudo_likelihood():
     np.testing.assert_allclose(rbm.score_samples(v), expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("strength", [40.0, 1e4])
+def test_score_samples_does_not_cancel_at_strong_couplings(strength):
+    rbm, v = fitted(), all_rows()
+    rbm.components_ = np.round(strength * rbm.components_)
+    rbm.intercept_visible_ = np.round(strength * rbm.intercept_visible_)
+    expected = np.zeros(len(v))
+    for i in range(V):
+        other = v.copy()
+        other[:, i] = 1 - other[:, i]
+        expected -= np.logaddexp(0, log_weights(rbm, other) - log_weights(rbm, v))
+    assert expected.min() < -50
+    np.testing.assert_allclose(rbm.score_samples(v), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:binary units")
+def test_score_samples_of_scikit_learns_own_test_input_is_finite():
+    """As in scikit-learn's test_score_samples, issue 2785: values far from zero and one."""
+    X = np.vstack([np.zeros(1000), np.ones(1000)])
+    rbm = BernoulliRBM(n_components=10, batch_size=2, n_iter=10, random_state=42).fit(X)
+    assert np.isfinite(rbm.score_samples([np.arange(1000) * 100])).all()
+    np.testing.assert_allclose(rbm.score_samples(csr_matrix(X)), rbm.score_samples(X), rtol=1e-12)
+
+
 def test_score_samples_is_the_mean_of_scikit_learns():
     rbm, v = fitted(), data(10)
     theirs = TheirRBM(n_components=H, n_iter=0).fit(v)

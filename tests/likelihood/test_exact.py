@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from machines import array, build, pair, skip
+from machines import array, build, pair, skip, twin
 
 from paysage import backends as be
 from paysage.errors import ConfigError
@@ -95,11 +95,52 @@ def test_an_odd_ring_is_refused():
         exact_log_partition(skip())
 
 
-def test_states_are_listed_as_the_layer_lists_them():
+def test_states_by_number_match_the_list_of_all_states():
     for layer in (BernoulliLayer(4), pair("OB").layers[0]):
         states = array(layer.all_states())
         assert len(np.unique(states, axis=0)) == layer.num_states()
         for numbers in (np.arange(len(states)), np.array([2, 0, 3, 2])):
-            found = module._states_of(layer, numbers)
+            found = layer.states_at(numbers)
             assert be.dtype(found) == be.Float
             np.testing.assert_array_equal(array(found), states[numbers])
+
+
+@pytest.mark.parametrize("kinds", ["BB", "BO", "OB"])
+def test_energies_of_1e6_are_summed_in_double_precision(kinds):
+    model = build(kinds, (6, 5), seed=1, scale=1e6)
+    # float32 rounds sums of 1e6 by 0.1
+    assert exact_log_partition(model) == pytest.approx(twin(model).log_sum(), abs=1e-6)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e5, 1e7])
+def test_gaussian_units_with_large_means_are_integrated_in_double_precision(offset):
+    """The hidden biases take up what the large means add to the fields, as after training."""
+    model = pair("GB")
+    visible, hidden = model.layers
+    visible.params.loc[:] = be.float_tensor(offset + np.arange(4.0))
+    visible.params.log_var[:] = 0.0
+    model.connections[0].weights.params.matrix[:] = 0.5
+    hidden.params.loc[:] = -2.0 * offset
+    states = array(hidden.all_states())
+    field = states @ np.full((3, 4), 0.5)
+    terms = field * (array(visible.params.loc) + 0.5 * field) + 0.5 * np.log(2 * np.pi)
+    wanted = np.logaddexp.reduce(terms.sum(axis=1) + states @ array(hidden.params.loc))
+    assert exact_log_partition(model) == pytest.approx(wanted, abs=1e-6)
+
+
+class SingleOnly(BernoulliLayer):
+    """A layer whose energy accepts single precision tensors only."""
+
+    def energy(self, units):
+        if be.dtype(units) != be.Float:
+            raise TypeError("single precision expected")
+        return super().energy(units)
+
+
+def test_layers_that_accept_single_precision_only_are_summed_in_single_precision():
+    model = build("BB", (6, 5), seed=1)
+    wanted = exact_log_partition(model)
+    layer = SingleOnly(6)
+    layer.set_params(model.layers[0].params)
+    other = BoltzmannMachine([layer, model.layers[1]], model.connections)
+    assert exact_log_partition(other) == pytest.approx(wanted, abs=1e-5)

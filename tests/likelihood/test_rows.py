@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
-from machines import array, build, pair
+from machines import array, build, pair, twin
 
 from paysage import backends as be
 from paysage.errors import ConfigError, DataError, ShapeError
-from paysage.likelihood import AIS, exact_log_partition, log_likelihood, variational_bound
+from paysage.likelihood import (
+    AIS,
+    exact_log_partition,
+    log_likelihood,
+    rows,
+    variational_bound,
+)
 from paysage.testing import ExactMachine
 
 TWO_LAYERS = {name: (lambda name=name: pair(name)) for name in ("BB", "BG", "BO", "OB", "OG")}
@@ -81,3 +87,24 @@ def test_an_estimate_is_no_log_partition(measure):
     for wrong in (AIS(model, 20, 20).run(), None, float("nan")):
         with pytest.raises(ConfigError, match="log_partition must be a finite number, got"):
             measure(model, be.zeros((2, 4)), wrong)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e5, 1e7])
+def test_log_likelihood_of_data_with_a_large_offset_is_computed_in_double_precision(offset):
+    """The data are in double precision; the parameters can be represented in single precision."""
+    model = pair("GB")
+    model.layers[0].params.loc[:] = be.float_tensor(offset + np.arange(4.0))
+    model.connections[0].weights.params.matrix[:] = 0.5
+    model.layers[1].params.loc[:] = -2.0 * offset
+    visible = offset + np.random.default_rng(0).normal(size=(5, 4))
+    wanted = [twin(model).log_sum({0: row}) for row in visible]
+    found = log_likelihood(model, visible, 0.0)
+    np.testing.assert_allclose(found.rows, wanted, atol=1e-6)
+
+
+def test_log_likelihood_in_blocks_equals_one_block(monkeypatch):
+    model = pair("BB")
+    states = model.layers[0].all_states()
+    wanted = log_likelihood(model, states, 0.0).rows
+    monkeypatch.setattr(rows, "BLOCK", 3)
+    np.testing.assert_allclose(log_likelihood(model, states, 0.0).rows, wanted, rtol=1e-12)

@@ -38,16 +38,15 @@ def binary(rows, columns, seed=2):
 @pytest.mark.parametrize("center", [False, True])
 @pytest.mark.parametrize("kinds", ["BB", "BG"])
 def test_exact(kinds, center):
-    """Differences of free energies of order ten in single precision, four of them: 1e-5."""
     model, visible = pair(kinds, center=center), binary(6, 4)
     measured = PseudoLikelihood().measure(seen(model, visible))
-    assert measured == pytest.approx(by_enumeration(model, visible), abs=2e-5)
+    assert measured == pytest.approx(by_enumeration(model, visible), abs=1e-6)
 
 
 def test_a_connection_that_points_downwards():
     model, visible = build("BB", (4, 3), [(1, 0)]), binary(6, 4)
     measured = PseudoLikelihood().measure(seen(model, visible))
-    assert measured == pytest.approx(by_enumeration(model, visible), abs=2e-5)
+    assert measured == pytest.approx(by_enumeration(model, visible), abs=1e-6)
 
 
 def test_one_random_unit_a_row_gives_the_same_mean():
@@ -64,14 +63,21 @@ def test_one_random_unit_a_row_gives_the_same_mean():
     assert measured == pytest.approx(np.mean(terms), abs=4 * np.std(terms) / rows**0.5)
 
 
-def test_large_machines_draw_their_units():
+def test_it_is_exact_by_default_for_any_number_of_units():
     model, visible = build("BB", (65, 5), scale=0.1), binary(40, 65)
-    metric, exact = PseudoLikelihood(), PseudoLikelihood(max_exact=65)
+    found = PseudoLikelihood().measure(seen(model, visible))
+    assert found == PseudoLikelihood().measure(seen(model, visible))
+    assert found == pytest.approx(by_enumeration(model, visible), abs=1e-6)
+
+
+def test_units_are_sampled_above_max_exact():
+    model, visible = build("BB", (65, 5), scale=0.1), binary(40, 65)
+    metric, exact = PseudoLikelihood(max_exact=64), PseudoLikelihood(max_exact=65)
     first = metric.measure(seen(model, visible))
     assert metric.measure(seen(model, visible)) != first
     expected = exact.measure(seen(model, visible))
     assert exact.measure(seen(model, visible)) == expected
-    # a term of one unit is between -1.5 and 0, times 65; its deviation is below 0.4 * 65
+    # the term of one unit is between -1.5 and 0, times 65; its deviation is below 0.4 * 65
     assert first == pytest.approx(expected, abs=4 * 26 / 40**0.5)
 
 
@@ -129,6 +135,7 @@ def test_what_it_cannot_measure_is_named():
 @pytest.mark.backend_free
 def test_options():
     assert PseudoLikelihood(3).get_config() == {"name": "PseudoLikelihood", "max_exact": 3}
-    for wrong in (-1, 2.5, None):
+    assert PseudoLikelihood().get_config() == {"name": "PseudoLikelihood", "max_exact": None}
+    for wrong in (-1, 2.5, "64"):
         with pytest.raises(ConfigError, match="max_exact"):
             PseudoLikelihood(wrong)

@@ -108,9 +108,14 @@ class Conditionals:
         if self._checks.values is None and len(self._variables or [0]) == 1:
             return self._log_likelihood(units)
         block = _Block(self._model, self._weights, units)
+        total = np.zeros(len(rows))
         if self._checks.values is None:
-            return sum(map(block.of_variable, self._variables))  # type: ignore[arg-type]
-        return sum(block.of_unit([i] * len(rows)) for i in range(self._checks.num_units))
+            for members in self._variables or []:
+                total += block.of_variable(members)
+        else:
+            for i in range(self._checks.num_units):
+                total += block.of_unit([i] * len(rows))
+        return total
 
     def of_units(self, rows: np.ndarray, index: Any) -> np.ndarray:
         """Return log p(unit index[b] of row b | the other units), (B,)."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from paysage import backends as be
 from paysage.backends.contract import Tensor
 from paysage.batch.table import InMemoryTable, as_rows, positive_integer
@@ -87,12 +89,12 @@ class Batch:
 
     def reset_generator(self, mode: str = "all") -> None:
         """Let `get` begin anew at the first row, in one mode or in 'all'."""
-        for name in self._modes if isinstance(mode, str) and mode == "all" else (mode,):
+        for name in self._open_modes() if _is_all(mode) else (mode,):
             self._table(name).reset_generator()
 
     def get_transforms(self) -> dict[str, Transformation]:
         """The transform of each mode."""
-        return {mode: self._table(mode).get_transform() for mode in self._modes}
+        return {mode: self._table(mode).get_transform() for mode in self._open_modes()}
 
     def set_transforms(
         self, transforms: Transformation | Sequence[Transformation] | Mapping[str, Transformation]
@@ -114,31 +116,48 @@ class Batch:
                 self.tables[mode].set_transform(transform)
             raise
 
-    def close(self) -> None:
-        """Close the tables that can be closed and let go of all; closing twice does no harm."""
-        for table in self.tables.values():
+    def close(self, mode: str = "all") -> None:
+        """Close the table of one mode, or of 'all'; closing twice does no harm.
+
+        A table without a method `close` is only released.
+        """
+        for name in tuple(self.tables) if _is_all(mode) else (self._checked_mode(mode),):
+            table = self.tables.pop(name, None)
             if hasattr(table, "close"):
                 table.close()
-        self.tables = {}
 
-    def _table(self, mode: str) -> Any:
+    def _open_modes(self) -> tuple[str, ...]:
+        """Return the modes whose tables are open; raise a StorageError if none is."""
+        if not self.tables:
+            raise StorageError("the batch is closed")
+        return tuple(self.tables)
+
+    def _checked_mode(self, mode: str) -> str:
         if not isinstance(mode, Hashable) or mode not in self._modes:
             raise ConfigError(f"unknown mode {mode!r}, expected one of {', '.join(self._modes)}")
-        if not self.tables:
-            raise StorageError(f"the batch is closed: there are no '{mode}' data to read any more")
+        return mode
+
+    def _table(self, mode: str) -> Any:
+        if self._checked_mode(mode) not in self.tables:
+            raise StorageError(f"the '{mode}' data are closed")
         return self.tables[mode]
 
     def _by_mode(self, transforms: Any) -> Mapping[str, Transformation]:
         if isinstance(transforms, Mapping):
             return transforms
+        modes = self._open_modes()
         if not isinstance(transforms, Sequence):
-            return dict.fromkeys(self._modes, transforms)
-        if len(transforms) != len(self._modes):
+            return dict.fromkeys(modes, transforms)
+        if len(transforms) != len(modes):
             raise ConfigError(
-                f"got {len(transforms)} transforms, expected {len(self._modes)}, "
-                f"one for each of {', '.join(self._modes)}"
+                f"got {len(transforms)} transforms, expected {len(modes)}, "
+                f"one for each of {', '.join(modes)}"
             )
-        return dict(zip(self._modes, transforms, strict=True))
+        return dict(zip(modes, transforms, strict=True))
+
+
+def _is_all(mode: Any) -> bool:
+    return isinstance(mode, str) and mode == "all"
 
 
 def _check_tables(tables: Any) -> None:
@@ -221,12 +240,38 @@ def in_memory_batch(
     )
 
 
-def split_tensor(tensor: Tensor, batch_size: int) -> list[Tensor]:
-    """The tensor as a list of blocks of `batch_size` rows; the last one may have fewer.
+def split_tensor(tensor: Tensor, split_fraction: float) -> list[Tensor]:
+    """Split the rows of a tensor into two parts, or into blocks of a fixed size.
 
-    The blocks are views.
+    Parameters
+    ----------
+    tensor : tensor (N, ...)
+    split_fraction : float or int
+        A float between 0 and 1 is the fraction of the rows in the first of two tensors, rounded to
+        whole rows. An int is the number of rows of a block; the last block may have fewer.
+
+    Returns
+    -------
+    list of tensors
+        Views, not copies.
+
+    Raises
+    ------
+    ConfigError
+        If `split_fraction` is neither a fraction between 0 and 1 nor a positive integer.
+    ShapeError
+        If the tensor has no rows.
     """
-    size = positive_integer(batch_size, "batch_size")
     if be.ndim(tensor) == 0:
         raise ShapeError("split_tensor got a single number, expected rows")
-    return [tensor[start : start + size] for start in range(0, int(be.shape(tensor)[0]), size)]
+    rows = int(be.shape(tensor)[0])
+    if isinstance(split_fraction, float | np.floating):
+        if not 0 < split_fraction < 1:
+            raise ConfigError(
+                f"split_fraction is {split_fraction!r}, expected a fraction between 0 and 1, "
+                "or an integer number of rows"
+            )
+        split = round(rows * split_fraction)
+        return [tensor[:split], tensor[split:]]
+    size = positive_integer(split_fraction, "split_fraction")
+    return [tensor[start : start + size] for start in range(0, rows, size)]

@@ -175,8 +175,11 @@ class InMemoryTable(Table):
         return self._rows(start)
 
     def reset_generator(self) -> None:
-        """Let `get` begin anew at the first row."""
+        """Let `get` start again at the first row."""
         self._start = 0
+
+    def close(self) -> None:
+        """Do nothing; a table in memory has no file to close."""
 
     def iterate(self) -> Iterator[Tensor]:
         """Iterate over the minibatches of a whole pass, without moving what `get` returns next."""

@@ -10,7 +10,7 @@ from paysage.checks import check_flag, check_whole, is_one_of
 from paysage.errors import BackendError, ConfigError, DataError, DivergenceError, ShapeError
 from paysage.fit.mean_field import MeanField
 from paysage.fit.memory import generators, set_generators
-from paysage.fit.methods import contrastive_divergence
+from paysage.fit.methods import contrastive_divergence, takes_samplers
 from paysage.fit.processes import Processes
 from paysage.fit.tap import TAP
 from paysage.models import BoltzmannMachine
@@ -36,6 +36,7 @@ def check_tools(optimizer: Any, method: Any) -> None:
         raise ConfigError(f"optimizer must be made by paysage.optimizers, got {optimizer!r}")
     if not callable(method) or isinstance(method, type):
         raise ConfigError(f"method must be a function such as fit.pcd, got {method!r}")
+    takes_samplers(method)  # raises where it takes neither form of arguments
 
 
 def check_course(
@@ -93,13 +94,18 @@ def check_processes(processes: Any) -> Processes:
     return processes
 
 
-def check_sharing(batch: Any, chains: int, sampler: Any, processes: Any) -> Processes:
+def check_sharing(batch: Any, chains: int, sampler: Any, processes: Any, method: Any) -> Processes:
     """The processes, or this one alone for None; a ConfigError where they cannot share the rows."""
     processes = check_processes(processes)
     if processes.size > 1 and sampler is not None:
         raise ConfigError(
             f"{sampler!r} moves all of its chains itself, which {processes.size} processes cannot "
             "share: leave the sampler out"
+        )
+    if processes.size > 1 and takes_samplers(method):
+        raise ConfigError(
+            f"{method!r} moves whole samplers, which {processes.size} processes cannot share; use "
+            "a method of the arguments (visible, phases)"
         )
     table = batch.tables["train"]
     last = table.nrows % table.batch_size or table.batch_size

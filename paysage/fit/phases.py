@@ -82,6 +82,7 @@ class Phases:
         self._share = self.processes.share
         self.mean_field = positive_phase
         self.mcsteps = mcsteps
+        self._update_method = update_method
         self._hook = update_hook(update_method)
         self.negative: Any = sampler
         self._betas: AutoregressiveGammaSampler | None = None
@@ -212,6 +213,12 @@ class Phases:
             return 1.0
         chains = self.negative.get_state().batch_size()
         return self.share_of(chains) / self.share_of(self.minibatch)
+
+    def positive_sampler(self) -> SequentialMC:
+        """Return a sampler for the positive phase, with the visible layer clamped and no state."""
+        return SequentialMC(
+            self.model, self.mcsteps, clamped=[0], updater=self._update_method, beta_std=0.0
+        )
 
     # blocks of rows
 

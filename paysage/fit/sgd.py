@@ -56,8 +56,9 @@ class StochasticGradientDescent:
 
     Attributes
     ----------
-    monitor : ProgressMonitor
-        Metrics are appended to its ``generator_metrics`` and read in its ``memory``.
+    monitor : ProgressMonitor or None
+        Metrics are appended to its ``generator_metrics`` and read in its ``memory``. Set it to None
+        to train without metrics.
     paused : bool
         Whether the last training ended by a pause, to be resumed.
     """
@@ -67,7 +68,7 @@ class StochasticGradientDescent:
         self.model = model
         self.batch = batch
         self.fantasy_steps = check_whole("fantasy_steps", fantasy_steps, 1)
-        self.monitor = ProgressMonitor()
+        self.monitor: Any = ProgressMonitor()
         self.paused = False
 
     def train(
@@ -104,7 +105,9 @@ class StochasticGradientDescent:
             Sweeps of either phase in one step.
         update_method : 'markov_chain', 'mean_field_iteration' or 'deterministic_iteration'
         method : function
-            ``fit.pcd``, ``fit.cd`` or any function like them.
+            ``fit.pcd``, ``fit.cd``, ``fit.TAP(...).tap_update``, or a function of (visible, phases)
+            or of (visible, model, positive, negative) that returns a gradient; see
+            ``fit.methods``.
         beta_std : float
             Standard deviation of the inverse temperature of the negative chains.
         negative_phase_batch_size : int, optional
@@ -170,7 +173,7 @@ class StochasticGradientDescent:
         """
         check_course(optimizer, method, num_epochs, mcsteps, beta_std, precision)
         chains = self._num_chains(negative_phase_batch_size, sampler, method)
-        processes = check_sharing(self.batch, chains, sampler, processes)
+        processes = check_sharing(self.batch, chains, sampler, processes, method)
         num_epochs, mcsteps, burn_in = (
             int(num_epochs),
             int(mcsteps),
@@ -179,9 +182,10 @@ class StochasticGradientDescent:
         check_flags(verbose=verbose, capture=capture, resume=resume)
         check_positive_phase(positive_phase)
         first = first_averaged(average_last, num_epochs)
-        self.monitor.check_saving(self.model)
+        monitor = self._present_monitor()
+        monitor.check_saving(self.model)
         verbose = verbose and processes.first
-        called = _with_bar(check_callbacks(callbacks, self.monitor), verbose)
+        called = _with_bar(check_callbacks(callbacks, monitor), verbose)
         called = [callback for callback in called if processes.first or callback.everywhere]
         asked = {
             "optimizer": optimizer,
@@ -213,7 +217,7 @@ class StochasticGradientDescent:
             )
             rows = self.batch.tables["train"].output_batch_size
             mean = ParameterMean(self.model)
-            memory = Memory(self.model, optimizer, phases, method, mean, self.monitor)
+            memory = Memory(self.model, optimizer, phases, method, mean, monitor)
             if file is not None or processes.size > 1:
                 memory.get()  # refuses now what could not be stored, or told, later
             if file is not None:
@@ -222,7 +226,7 @@ class StochasticGradientDescent:
                 model=self.model,
                 batch=self.batch,
                 optimizer=optimizer,
-                monitor=self.monitor,
+                monitor=monitor,
                 num_epochs=num_epochs,
                 _fantasy_steps=self.fantasy_steps,
                 _phases=phases,
@@ -238,6 +242,10 @@ class StochasticGradientDescent:
             with room_for_steps(), _together(processes):
                 training.run(stored)
             self.paused = training.paused
+
+    def _present_monitor(self) -> ProgressMonitor:
+        """Return the monitor, or one without metrics where it was set to None."""
+        return ProgressMonitor([]) if self.monitor is None else self.monitor
 
     def _num_chains(self, wanted: int | None, sampler: Chains | None, method: Callable) -> int:
         """Chains of the negative phase, after a look at what was asked for."""
@@ -281,7 +289,7 @@ class StochasticGradientDescent:
             "clamped_sampling": self.model.clamped_sampling,
             "batch": describe_batch(self.batch),
             "fantasy_steps": self.fantasy_steps,
-            "metrics": describe_metrics(self.monitor.generator_metrics),
+            "metrics": describe_metrics(self._present_monitor().generator_metrics),
         }
 
 

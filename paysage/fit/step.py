@@ -10,6 +10,7 @@ from typing import Any
 
 from paysage import backends as be
 from paysage.capturable import is_capturable
+from paysage.fit.methods import SamplerMethod, takes_samplers
 from paysage.fit.phases import Phases
 from paysage.fit.reduction import Reduction
 from paysage.models import BoltzmannMachine
@@ -219,6 +220,8 @@ def make_step(
     capture : bool
         Whether it may be captured.
     """
+    if takes_samplers(method):
+        method = SamplerMethod(method)
     parts, processes = (model, phases, method, optimizer), phases.processes
     if processes.size > 1:
         if capture and be.can_capture() and processes.first:

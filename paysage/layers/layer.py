@@ -171,10 +171,40 @@ class Layer(Parametric):
         """The field of a layer without neighbours, (B, n)."""
         return be.zeros((check_whole("num_rows", num_rows), self.num_units))
 
-    def random(self, num_rows: int) -> Tensor:
-        """Draw units of the isolated layer, (B, n)."""
-        field = self.zero_field(num_rows)
+    def random(self, array_or_shape: Any) -> Tensor:
+        """Sample units of the isolated layer.
+
+        Parameters
+        ----------
+        array_or_shape : int, tuple or tensor
+            Number of rows B, a shape (B, n), or a tensor or array of that shape.
+
+        Returns
+        -------
+        tensor (B, n)
+
+        Raises
+        ------
+        ShapeError
+            If a shape does not have n columns.
+        """
+        field = self.zero_field(self._num_rows(array_or_shape))
         return self.sample(field, None, field)
+
+    def _num_rows(self, array_or_shape: Any) -> Any:
+        """Return the number of rows that a number, a shape or an array of units stands for."""
+        is_array = be.is_tensor(array_or_shape) or isinstance(array_or_shape, np.ndarray)
+        shape = tuple(array_or_shape.shape) if is_array else array_or_shape
+        if not isinstance(shape, tuple | list) or shape == ():
+            return array_or_shape
+        if len(shape) != 2 or shape[1] != self.num_units:
+            raise ShapeError(f"{self!r} has units of shape (rows, {self.num_units}), got {shape}")
+        return shape[0]
+
+    @property
+    def len(self) -> int:
+        """Number of units; the 0.2 name of ``num_units``."""
+        return self.num_units
 
     def centered(self, units: Tensor) -> Tensor:
         """The units, minus their running mean if the layer is a centered one."""

@@ -31,6 +31,10 @@ class Parametric(Capturable):
         """Names of the parameters, in their order."""
         return list(self.params._fields)
 
+    def get_params(self) -> Any:
+        """Return the named tuple of parameters; its tensors are the parameters, not copies."""
+        return self.params
+
     def num_parameters(self) -> int:
         """Number of scalars in all parameters, fixed ones included."""
         return sum(math.prod(p.shape) for p in self.params)  # whichever the backend
@@ -56,9 +60,9 @@ class Parametric(Capturable):
             )
         self._known(given)
 
-    def set_fixed_params(self, names: Iterable[str]) -> None:
-        """Keep these parameters as they are during training; replaces an earlier choice."""
-        self.fixed_params = self._known(names)
+    def set_fixed_params(self, fixed_params: Iterable[str]) -> None:
+        """Keep the named parameters constant during training; replaces an earlier choice."""
+        self.fixed_params = self._known(fixed_params)
 
     def get_fixed_params(self) -> list[str]:
         """Names of the parameters that training leaves alone."""
@@ -115,11 +119,17 @@ class Parametric(Capturable):
         """A named tuple like ``params``, filled with zeros."""
         return type(self.params)(*(be.zeros_like(p) for p in self.params))
 
-    def set_params(self, values: Any) -> None:
-        """Write values (tensors or arrays, in the order of the names) into the parameters."""
+    def set_params(self, new_params: Any) -> None:
+        """Write new values into the parameters.
+
+        Parameters
+        ----------
+        new_params : named tuple or list of tensors or arrays
+            In the order of the names; ``ParamsWeights(matrix)``, for example.
+        """
         tensors = [
             be.float_tensor(value)
-            for value in check_list("set_params takes a list of tensors", values)
+            for value in check_list("set_params takes a list of tensors", new_params)
         ]
         shapes = [tuple(be.shape(tensor)) for tensor in tensors]
         if shapes != [tuple(be.shape(param)) for param in self.params]:

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from paysage import backends as be
-from paysage.checks import check_whole
+from paysage.checks import check_number, check_whole
 from paysage.errors import ShapeError
 from paysage.math_utils.pairs import SamplePairs
 from paysage.models import BoltzmannMachine, State
@@ -18,35 +18,49 @@ from paysage.threads import side_by_side
 
 
 class ModelAssessment:
-    """What metrics look at; each part is computed once, when the first metric asks for it.
+    """Compute what metrics look at; each part once, when the first metric asks for it.
 
     Parameters
     ----------
-    visible : tensor (B, V)
+    data : tensor (B, V)
         A validation minibatch.
     model : BoltzmannMachine
         The model that is measured.
     fantasy_steps : int
-        Sweeps that the model's own chains run before they are looked at.
-    num_fantasy : int, optional
-        Number of those chains; as many as there are data rows unless said otherwise.
+        Number of sweeps of the chains of fantasy particles.
+    num_fantasy_particles : int, optional
+        Number of fantasy particles; by default the number of data rows.
+    beta_std : float
+        Standard deviation of the inverse temperature of the fantasy particles; with 0 it is one.
+
+    Attributes
+    ----------
+    data : tensor (B, V)
+        The minibatch.
+    data_state : State
+        The minibatch, and hidden units sampled given it.
+    model_state : State
+        Fantasy particles; ``fantasy`` is the same state.
+    reconstructions : State
+        The minibatch after one sweep over all layers.
 
     Raises
     ------
     ShapeError, DataError
-        The visible layer cannot have such units.
+        If the visible layer cannot have such units.
     ConfigError
-        `fantasy_steps` is negative or `num_fantasy` is not positive.
+        If `fantasy_steps` or `beta_std` is negative, or `num_fantasy_particles` is not positive.
     """
 
     def __init__(
         self,
-        visible: Any,
+        data: Any,
         model: Any,
         fantasy_steps: int = 10,
-        num_fantasy: int | None = None,
+        num_fantasy_particles: int | None = None,
+        beta_std: float = 0.0,
     ) -> None:
-        visible = be.float_tensor(visible)
+        visible = be.float_tensor(data)
         if isinstance(model, BoltzmannMachine):  # metrics of the data alone look at no model
             check_machine(model)
             model.layers[0].check_units(visible)
@@ -56,11 +70,15 @@ class ModelAssessment:
                 f"ModelAssessment got visible units of shape {tuple(be.shape(visible))}, "
                 "expected (rows, visible units)"
             )
-        rows = be.shape(visible)[0] if num_fantasy is None else num_fantasy
+        given = num_fantasy_particles is not None
+        particles = num_fantasy_particles if given else be.shape(visible)[0]
         self.data = visible
         self.model = model
         self.fantasy_steps = check_whole("fantasy_steps", fantasy_steps)
-        self.num_fantasy = check_whole("num_fantasy", rows, 0 if num_fantasy is None else 1)
+        self.num_fantasy_particles = check_whole(
+            "num_fantasy_particles", particles, 1 if given else 0
+        )
+        self.beta_std = check_number("beta_std", beta_std)
 
     @classmethod
     def of_minibatches(
@@ -100,10 +118,20 @@ class ModelAssessment:
         return function()
 
     @cached_property
+    def data_state(self) -> State:
+        """Return the data with hidden units after `fantasy_steps` sweeps given the data."""
+        start = State.from_visible(self.data, self.model)
+        return self.model.markov_chain(self.fantasy_steps, start, clamped=[0])
+
+    @cached_property
     def model_state(self) -> State:
-        """The model's own chains after `fantasy_steps` sweeps of all layers at beta = 1."""
+        """Return fantasy particles after `fantasy_steps` sweeps of all layers."""
         return SequentialMC.generate_fantasy_state(
-            self.model, self.num_fantasy, self.fantasy_steps, clamped=(), beta_std=0.0
+            self.model,
+            self.num_fantasy_particles,
+            self.fantasy_steps,
+            clamped=(),
+            beta_std=self.beta_std,
         )
 
     @property
@@ -113,15 +141,15 @@ class ModelAssessment:
 
     @cached_property
     def model_energy(self) -> Any:
-        """The joint energy of each fantasy particle, (num_fantasy,)."""
+        """Return the joint energy of each fantasy particle, (num_fantasy_particles,)."""
         state = self.model_state
         return self.model.joint_energy(state)
 
     @cached_property
-    def reconstructions(self) -> Any:
-        """The data after one sweep up and down, (B, V)."""
+    def reconstructions(self) -> State:
+        """Return the data after one sweep over all layers."""
         check_machine(self.model)
-        return self.model.compute_reconstructions(self.data).get_visible()
+        return self.model.compute_reconstructions(self.data)
 
     @cached_property
     def pairs(self) -> SamplePairs:
@@ -185,8 +213,12 @@ class _Part(ModelAssessment):
         return self._whole.model_energy[self._rows]
 
     @cached_property
-    def reconstructions(self) -> Any:
-        return self._whole.reconstructions[self._rows]
+    def data_state(self) -> State:
+        return State(units[self._rows] for units in self._whole.data_state)
+
+    @cached_property
+    def reconstructions(self) -> State:
+        return State(units[self._rows] for units in self._whole.reconstructions)
 
     @cached_property
     def pairs(self) -> SamplePairs:

@@ -26,14 +26,23 @@ class Metric:
 
     every: int = 1
     option_names: tuple[str, ...] = ()
+    _name: str | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, name: str | None = None) -> None:
+        if name is not None:
+            self.name = name
         self.reset()
 
     @property
     def name(self) -> str:
-        """The name under which the value is printed, remembered and asked for."""
-        return type(self).__name__
+        """Name under which the value is printed and stored; by default that of the class."""
+        return type(self).__name__ if self._name is None else self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"the name of a {type(self).__name__} must be a string, got {name!r}")
+        self._name = name
 
     def measure(self, assessment: ModelAssessment) -> float:
         """The metric of one minibatch.
@@ -79,8 +88,10 @@ class Metric:
         """Go on from what ``get_memory`` gave."""
 
     def get_config(self) -> dict[str, Any]:
-        """The name and the options: plain values that JSON can hold."""
-        return {"name": self.name, **{key: getattr(self, key) for key in self.option_names}}
+        """Return the class, the options and the name where it is not the class's, for JSON."""
+        renamed = {} if self._name is None else {"label": self._name}
+        options = {key: getattr(self, key) for key in self.option_names}
+        return {"name": type(self).__name__, **renamed, **options}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Metric:
@@ -92,15 +103,19 @@ class Metric:
             The configuration is another metric's, or has options that this one lacks.
         """
         with configuring("metric"):
-            options = {key: value for key, value in config.items() if key != "name"}
+            options = {key: config[key] for key in config if key not in ("name", "label")}
             unknown = sorted(set(options) - set(cls.option_names))
             if config.get("name") != cls.__name__ or unknown:
                 raise ConfigError(
                     f"{cls.__name__} got the configuration {config}; it expects the name "
                     f"'{cls.__name__}' and the options {list(cls.option_names)}"
                 )
-            return cls(**options)
+            metric = cls(**options)
+            if "label" in config:
+                metric.name = config["label"]
+            return metric
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{key}={getattr(self, key)!r}" for key in self.option_names)
-        return f"{self.name}({options})"
+        named = () if self._name is None else ("name",)
+        options = ", ".join(f"{key}={getattr(self, key)!r}" for key in (*named, *self.option_names))
+        return f"{type(self).__name__}({options})"

@@ -71,6 +71,8 @@ class KLDivergence(Metric):
     ----------
     k : int
         Which neighbour is looked at.
+    name : str, optional
+        Name under which the value is printed and stored; by default that of the class.
     divide_dimension : bool
         Whether the logarithm of the distances is taken a dimension, see `knn_divergence`.
 
@@ -82,8 +84,8 @@ class KLDivergence(Metric):
 
     option_names = ("k", "divide_dimension")
 
-    def __init__(self, k: int = 5, divide_dimension: bool = True) -> None:
-        super().__init__()
+    def __init__(self, k: int = 5, name: str | None = None, divide_dimension: bool = True) -> None:
+        super().__init__(name)
         self.k = check_whole(f"k of {self.name}", k, 1)
         self.divide_dimension = check_flag("divide_dimension", divide_dimension)
 
@@ -162,6 +164,8 @@ class JensenShannonDivergence(KLDivergence):
     ----------
     k : int
         Which neighbour is looked at.
+    name : str, optional
+        Name under which the value is printed and stored; by default that of the class.
     divide_dimension : bool
         Whether the result is divided by the number of visible units, so that it is in the unit of
         `KLDivergence`, nats a unit.

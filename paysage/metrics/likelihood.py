@@ -48,6 +48,8 @@ class ExactLogLikelihood(_OverRows):
     ----------
     every : int
         Measured before training and in epochs that are multiples of this number.
+    name : str, optional
+        Name under which the value is printed and stored; by default that of the class.
 
     Raises
     ------
@@ -58,8 +60,8 @@ class ExactLogLikelihood(_OverRows):
 
     option_names = ("every",)
 
-    def __init__(self, every: int = 1) -> None:
-        super().__init__()
+    def __init__(self, every: int = 1, name: str | None = None) -> None:
+        super().__init__(name)
         self.every = check_whole("every", every, 1)
 
     def reset(self) -> None:
@@ -107,6 +109,8 @@ class AISLogLikelihood(_OverRows):
     num_chains : int
     betas : int or list
         Steps of a schedule, or inverse temperatures; see ``likelihood.AIS``.
+    name : str, optional
+        Name under which the value is printed and stored; by default that of the class.
 
     Attributes
     ----------
@@ -122,13 +126,15 @@ class AISLogLikelihood(_OverRows):
 
     option_names = ("every", "num_chains", "betas")
 
-    def __init__(self, every: int = 10, num_chains: int = 50, betas: Any = 1000) -> None:
+    def __init__(
+        self, every: int = 10, num_chains: int = 50, betas: Any = 1000, name: str | None = None
+    ) -> None:
         self.every = check_whole("every", every, 1)
         self.num_chains = check_whole("num_chains", num_chains, 2)
         checked(betas)  # refuses what it cannot take
         self.betas = int(betas) if np.ndim(betas) == 0 else [float(beta) for beta in betas]
         self.reports: list[AISReport] = []
-        super().__init__()
+        super().__init__(name)
 
     def reset(self) -> None:
         """Forget every minibatch; the reports stay."""

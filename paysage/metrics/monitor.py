@@ -133,6 +133,38 @@ class ProgressMonitor:
             for name, metric in zip(names, self.generator_metrics, strict=True)
         )
 
+    def epoch_update(
+        self, batch: Any, model: Any, store: bool = False, show: bool = False
+    ) -> Metrics:
+        """Measure a model outside of a training.
+
+        Parameters
+        ----------
+        batch : Batch
+        model : BoltzmannMachine
+        store : bool
+            Append the metrics to `memory` as those of the next epoch, and save the model where
+            `save_best` or `save_every` asked for it.
+        show : bool
+            Print one line per metric.
+
+        Returns
+        -------
+        OrderedDict
+            The mean of each metric over the validation minibatches, by name.
+
+        Raises
+        ------
+        PaysageError
+            As ``evaluate``.
+        """
+        metrics = self.evaluate(batch, model)
+        if show:
+            self.show(metrics)
+        if store:
+            self.record(max(self.epochs, default=0) + 1, metrics, model)
+        return metrics
+
     def check_saving(self, model: Any) -> None:
         """Raise now what would keep the model from being saved after an epoch.
 

@@ -27,6 +27,8 @@ class PseudoLikelihood(Metric):
     max_exact : int, optional
         Largest number of visible units for which the sum over all units is computed. The default,
         None, always computes it.
+    name : str, optional
+        Name under which the value is printed and stored; by default that of the class.
 
     Raises
     ------
@@ -36,8 +38,8 @@ class PseudoLikelihood(Metric):
 
     option_names = ("max_exact",)
 
-    def __init__(self, max_exact: int | None = None) -> None:
-        super().__init__()
+    def __init__(self, max_exact: int | None = None, name: str | None = None) -> None:
+        super().__init__(name)
         self.max_exact = None if max_exact is None else check_whole("max_exact", max_exact)
 
     def measure(self, assessment: ModelAssessment) -> float:

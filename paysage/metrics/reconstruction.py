@@ -31,5 +31,5 @@ class ReconstructionError(Metric):
         variance = float(be.var(data))
         if variance == 0:
             raise DataError("ReconstructionError got a minibatch of one value only, variance 0")
-        error = float(be.mean(be.square(data - assessment.reconstructions)))
+        error = float(be.mean(be.square(data - assessment.reconstructions.get_visible())))
         return (error / variance) ** 0.5

@@ -27,6 +27,8 @@ class TAPFreeEnergy(Metric):
     ----------
     num_samples : int
         Number of random starts.
+    name : str, optional
+        Name under which the value is printed and stored; by default that of the class.
     order : 1, 2 or 3
         Of the expansion in the couplings; see ``models.gibbs_free_energy``.
     tolerance, max_iters
@@ -43,11 +45,12 @@ class TAPFreeEnergy(Metric):
     def __init__(
         self,
         num_samples: int = 2,
+        name: str | None = None,
         order: int = 2,
         tolerance: float = 0.01,
         max_iters: int = 200,
     ) -> None:
-        super().__init__()
+        super().__init__(name)
         check_order(order)
         Minimizer(tolerance=tolerance, max_iters=max_iters)  # refuses what it cannot take
         self.num_samples = check_whole("num_samples", num_samples, 1)

@@ -4,8 +4,8 @@ from paysage.models.boltzmann import BoltzmannMachine
 from paysage.models.gradient import ModelGradient
 from paysage.models.graph import Connection
 from paysage.models.initialize import glorot_normal, hinton, pca, stddev
-from paysage.models.state import State
-from paysage.models.tap import StateTAP, gibbs_free_energy
+from paysage.models.state import State, StateTAP, state_allclose
+from paysage.models.tap import gibbs_free_energy
 
 __all__ = [
     "BoltzmannMachine",
@@ -17,5 +17,6 @@ __all__ = [
     "glorot_normal",
     "hinton",
     "pca",
+    "state_allclose",
     "stddev",
 ]

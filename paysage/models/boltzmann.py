@@ -22,9 +22,9 @@ from paysage.models.gradient import GradientBuilder, ModelGradient
 from paysage.models.graph import Connection, chain, check_graph, check_machine
 from paysage.models.initialize import check_batch, initializer
 from paysage.models.legacy import legacy_parts
-from paysage.models.state import State, check_is_state
+from paysage.models.state import State, StateTAP, check_is_state
 from paysage.models.sweep import Sweeps, update_hook
-from paysage.models.tap import GibbsFreeEnergy, StateTAP, check_means, gibbs_free_energy
+from paysage.models.tap import GibbsFreeEnergy, check_means, gibbs_free_energy
 from paysage.models.tap_descent import Minimizer, TAPReport, warn_unconverged
 from paysage.registry import configuring
 from paysage.threads import one_thread_each
@@ -77,6 +77,11 @@ class BoltzmannMachine:
     def num_layers(self) -> int:
         """Number of layers, the visible one included."""
         return len(self.layers)
+
+    @property
+    def num_connections(self) -> int:
+        """Number of connections between layers."""
+        return len(self.connections)
 
     def num_parameters(self) -> int:
         """Number of scalars in all parameters of layers and weights."""
@@ -459,6 +464,27 @@ mean_square_weight, damping
         for c, params in zip(self.connections, values["weights"], strict=True):
             c.weights.set_params([params[name] for name in c.weights.get_param_names()])
 
+    def copy_params(self, model: BoltzmannMachine) -> None:
+        """Copy the parameters and running means of another model into this one.
+
+        Parameters
+        ----------
+        model : BoltzmannMachine
+            A model with the same layers and connections. It is not changed.
+
+        Raises
+        ------
+        ConfigError, ShapeError
+            If the two models differ in their layers or connections; this one is then unchanged.
+        """
+        check_machine(model)
+        if _structure(self) != _structure(model):
+            raise ConfigError(
+                f"copy_params expected a model with the layers and connections of {self!r}, "
+                f"got {model!r}"
+            )
+        self.set_values(model.get_values())
+
     def copy(self) -> BoltzmannMachine:
         """A machine with the same configuration and values, sharing nothing with this one.
 
@@ -520,6 +546,12 @@ mean_square_weight, damping
                 f"layer_types is for model files of version 0.2, which {store} is not; leave it out"
             )
         return rebuilt(storage.read_tree(store, kind="model"), store, cls)
+
+
+def _structure(model: BoltzmannMachine) -> list[Any]:
+    """Return what two models must share for their parameters to correspond."""
+    layers = [(type(layer), layer.num_units) for layer in model.layers]
+    return [layers, [(c.target_index, c.domain_index) for c in model.connections]]
 
 
 def rebuilt(tree: Any, name: Any, kind: type[BoltzmannMachine] = BoltzmannMachine) -> Any:

@@ -35,6 +35,15 @@ class Connection:
     target_gain: float = 1.0
     domain_gain: float = 1.0
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of units of the target and of the domain layer."""
+        return self.weights.shape
+
+    def W(self, trans: bool = False) -> Any:
+        """Return the weight matrix (V, H), or its transpose (H, V); a view, not a copy."""
+        return self.weights.W(trans)
+
     def get_config(self) -> dict:
         """JSON-able description."""
         return {

@@ -10,6 +10,8 @@ import numpy as np
 from paysage import backends as be
 from paysage.checks import check_list, check_whole
 from paysage.errors import ConfigError, ShapeError
+from paysage.layers import Layer
+from paysage.layers.tap import tap_units
 from paysage.models.graph import check_machine
 
 if TYPE_CHECKING:
@@ -93,10 +95,25 @@ class State:
         return cls(layer.random(batch_size) for layer in model.layers)
 
     @classmethod
-    def from_state(cls, state: State) -> State:
-        """A copy."""
+    def from_state(cls, state: State, sample_indices: Any = None) -> State:
+        """Copy a state, or some of its rows.
+
+        Parameters
+        ----------
+        state : State
+        sample_indices : list, array or tensor of integers, optional
+            Rows to copy, in this order; a row may occur several times. All rows by default.
+
+        Raises
+        ------
+        ShapeError
+            If an index is not that of a row.
+        """
         check_is_state(state)
-        return cls(be.copy_tensor(be.float_tensor(u)) for u in state.units)
+        if sample_indices is None:
+            return cls(be.copy_tensor(be.float_tensor(u)) for u in state.units)
+        rows = _checked_indices(sample_indices, state.batch_size())
+        return cls(be.index_select(be.float_tensor(u), rows) for u in state.units)
 
     def __getitem__(self, index: int) -> Tensor:
         return self.units[index]
@@ -113,6 +130,19 @@ class State:
     def __repr__(self) -> str:
         return f"State({[tuple(be.shape(u)) for u in self.units]})"
 
+    @property
+    def len(self) -> int:
+        """Number of layers; the 0.2 name of ``len(state)``."""
+        return len(self.units)
+
+    def number_of_layers(self) -> int:
+        """Return the number of layers."""
+        return len(self.units)
+
+    def number_of_units(self, layer: int) -> int:
+        """Return the number of units of a layer, given by its index."""
+        return int(be.shape(self.units[layer])[1])
+
     def get_visible(self) -> Tensor:
         """Units of the visible layer, (B, V)."""
         return self.units[0]
@@ -120,6 +150,90 @@ class State:
     def batch_size(self) -> int:
         """Number of rows B."""
         return int(be.shape(self.units[0])[0])
+
+
+class StateTAP(State):
+    """Means of the units of all layers: one tensor (num_samples, n) a layer.
+
+    Parameters
+    ----------
+    tensors : iterable of tensors
+        All with the same number of rows. Float tensors of the backend in use are held, not copied,
+        those of double precision too; anything else is converted.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, tensors: Any) -> None:
+        tensors = list(tensors)
+        super().__init__(tensors)
+        for i, given in enumerate(tensors):
+            if be.is_tensor(given) and be.dtype(given) == be.Double:
+                self.units[i] = given
+
+    @classmethod
+    def from_model(cls, batch_size: int, model: BoltzmannMachine) -> StateTAP:
+        """Random means: uniform over the support of the units.
+
+        Units without a support get the means of their layer alone in a standard normal field.
+        """
+        check_machine(model)
+        batch_size = check_whole("the number of means", batch_size, 1)
+        return cls(_random_means(layer, batch_size) for layer in model.layers)
+
+    @classmethod
+    def from_visible(cls, visible: Tensor, model: BoltzmannMachine) -> StateTAP:
+        """Return visible units and the means of a pass up from them, inside the support."""
+        return cls.from_state(State.from_visible_means(visible, model), model)
+
+    @classmethod
+    def from_state(cls, state: State, model: BoltzmannMachine | None = None) -> StateTAP:
+        """A copy; given the model, of what lies inside of the units' support."""
+        check_is_state(state)
+        copies = [be.copy_tensor(units) for units in state]
+        if model is not None:
+            model.check_state(state)
+            pairs = zip(model.layers, copies, strict=True)
+            copies = [tap_units(layer).inside(units) for layer, units in pairs]
+        return cls(copies)
+
+
+def _random_means(layer: Layer, rows: int) -> Tensor:
+    shape = (rows, layer.num_units)
+    if layer.support is None:
+        return layer.mean(be.randn(shape))
+    low, high = layer.support
+    return tap_units(layer).inside(low + (high - low) * be.rand(shape))
+
+
+def state_allclose(
+    state_1: State, state_2: State, rtol: float = 1e-05, atol: float = 1e-08
+) -> bool:
+    """Return True if two states have the same shapes and units equal within a tolerance.
+
+    Parameters
+    ----------
+    state_1, state_2 : State
+    rtol, atol : float
+        As in ``be.allclose``.
+    """
+    check_is_state(state_1)
+    check_is_state(state_2)
+    shapes = [[tuple(be.shape(units)) for units in state] for state in (state_1, state_2)]
+    pairs = zip(state_1, state_2, strict=False)
+    return shapes[0] == shapes[1] and all(be.allclose(a, b, rtol, atol) for a, b in pairs)
+
+
+def _checked_indices(sample_indices: Any, rows: int) -> Tensor:
+    """Return indices of rows as a tensor of integers; raise a ShapeError for one out of range."""
+    if be.is_tensor(sample_indices):
+        sample_indices = be.to_numpy_array(sample_indices)
+    array = np.asarray(sample_indices)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ShapeError(f"sample_indices must be a list of integers, got {sample_indices!r}")
+    if array.size and not (-rows <= array.min() and array.max() < rows):
+        raise ShapeError(f"sample_indices must be rows of a state of {rows}, got {sample_indices}")
+    return be.long_tensor(array % rows if rows else array)
 
 
 def _checked_visible(visible: Any, model: Any) -> Tensor:

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paysage import backends as be
-from paysage.checks import check_number, check_whole, is_whole
+from paysage.checks import check_number, is_whole
 from paysage.errors import ConfigError, ShapeError
-from paysage.layers import Layer
 from paysage.layers.tap import TAPUnits, tap_units
 from paysage.models.gradient import ModelGradient
 from paysage.models.graph import check_machine
-from paysage.models.state import State, check_is_state
+from paysage.models.state import State
 from paysage.models.tap_terms import Pair, Seen, Triangle, nothing_like
 
 if TYPE_CHECKING:
@@ -34,60 +33,6 @@ def check_order(order: Any) -> None:
     """Raise a ConfigError unless the expansion is known to this order."""
     if not is_whole(order) or order not in ORDERS:
         raise ConfigError(f"order must be one of {ORDERS}, got {order!r}")
-
-
-class StateTAP(State):
-    """Means of the units of all layers: one tensor (num_samples, n) a layer.
-
-    Parameters
-    ----------
-    tensors : iterable of tensors
-        All with the same number of rows. Float tensors of the backend in use are held, not copied,
-        those of double precision too; anything else is converted.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, tensors: Any) -> None:
-        tensors = list(tensors)
-        super().__init__(tensors)
-        for i, given in enumerate(tensors):
-            if be.is_tensor(given) and be.dtype(given) == be.Double:
-                self.units[i] = given
-
-    @classmethod
-    def from_model(cls, batch_size: int, model: BoltzmannMachine) -> StateTAP:
-        """Random means: uniform over the support of the units.
-
-        Units without a support get the means of their layer alone in a standard normal field.
-        """
-        check_machine(model)
-        batch_size = check_whole("the number of means", batch_size, 1)
-        return cls(_random_means(layer, batch_size) for layer in model.layers)
-
-    @classmethod
-    def from_visible(cls, visible: Tensor, model: BoltzmannMachine) -> StateTAP:
-        """Means at these visible units and what a pass up from there gives, inside the support."""
-        return cls.from_state(State.from_visible_means(visible, model), model)
-
-    @classmethod
-    def from_state(cls, state: State, model: BoltzmannMachine | None = None) -> StateTAP:
-        """A copy; given the model, of what lies inside of the units' support."""
-        check_is_state(state)
-        copies = [be.copy_tensor(units) for units in state]
-        if model is not None:
-            model.check_state(state)
-            pairs = zip(model.layers, copies, strict=True)
-            copies = [tap_units(layer).inside(units) for layer, units in pairs]
-        return cls(copies)
-
-
-def _random_means(layer: Layer, rows: int) -> Tensor:
-    shape = (rows, layer.num_units)
-    if layer.support is None:
-        return layer.mean(be.randn(shape))
-    low, high = layer.support
-    return tap_units(layer).inside(low + (high - low) * be.rand(shape))
 
 
 class Evaluation(NamedTuple):

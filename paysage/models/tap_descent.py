@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from paysage import backends as be
 from paysage.checks import check_flag, check_whole, is_real
 from paysage.errors import ConfigError
-from paysage.models.state import State
-from paysage.models.tap import Evaluation, GibbsFreeEnergy, StateTAP
+from paysage.models.state import State, StateTAP
+from paysage.models.tap import Evaluation, GibbsFreeEnergy
 
 Tensor = Any
 

@@ -244,7 +244,7 @@ def test_split_tensor_gives_all_rows_in_blocks(size, lengths):
 
 
 def test_split_tensor_refuses_an_impossible_size():
-    with pytest.raises(ConfigError, match="batch_size is 0"):
+    with pytest.raises(ConfigError, match="split_fraction is 0"):
         split_tensor(be.zeros((3, 2)), 0)
 
 

@@ -22,7 +22,7 @@ def assess():
         if fantasy is not None:
             seen.model_state = State([tensor(fantasy)])
         if reconstructions is not None:
-            seen.reconstructions = tensor(reconstructions)
+            seen.reconstructions = State([tensor(reconstructions)])
         return seen
 
     return make

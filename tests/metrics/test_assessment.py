@@ -42,13 +42,13 @@ def test_each_part_is_computed_once():
     assessment = ModelAssessment(data(), model, fantasy_steps=4)
     for _ in range(2):
         assert assessment.fantasy is assessment.model_state
-        assert be.shape(assessment.reconstructions) == (8, 6)
+        assert be.shape(assessment.reconstructions[0]) == (8, 6)
     assert sum(n for n, _ in model.calls) == 4 + 1
 
 
 def test_as_many_particles_as_rows_unless_said_otherwise():
     for wanted, got in ((None, 8), (3, 3)):
-        assessment = ModelAssessment(data(), machine(), num_fantasy=wanted)
+        assessment = ModelAssessment(data(), machine(), num_fantasy_particles=wanted)
         assert be.shape(assessment.fantasy.get_visible()) == (got, 6)
 
 
@@ -88,8 +88,8 @@ def test_wrong_arguments():
         ModelAssessment(data()[0], machine())
     with pytest.raises(ConfigError, match=r"fantasy_steps.*got -1"):
         ModelAssessment(data(), machine(), fantasy_steps=-1)
-    with pytest.raises(ConfigError, match=r"num_fantasy.*got 0"):
-        ModelAssessment(data(), machine(), num_fantasy=0)
+    with pytest.raises(ConfigError, match=r"num_fantasy_particles.*got 0"):
+        ModelAssessment(data(), machine(), num_fantasy_particles=0)
 
 
 def test_fantasy_particles_ignore_the_clamping_that_the_user_samples_with():
@@ -105,7 +105,7 @@ def test_fantasy_particles_ignore_the_clamping_that_the_user_samples_with():
 
 @pytest.mark.parametrize(
     "options",
-    [{"fantasy_steps": "10"}, {"fantasy_steps": None}, {"num_fantasy": 2.5}],
+    [{"fantasy_steps": "10"}, {"fantasy_steps": None}, {"num_fantasy_particles": 2.5}],
     ids=str,
 )
 def test_numbers_that_are_none(options):
@@ -128,7 +128,7 @@ def test_minibatches_share_their_draws():
     for part, assessment in zip(parts, several, strict=True):
         assert (be.to_numpy_array(assessment.data) == be.to_numpy_array(part)).all()
         rows = be.shape(part)[0]
-        assert be.shape(assessment.reconstructions) == (rows, 6)
+        assert be.shape(assessment.reconstructions[0]) == (rows, 6)
         assert [tuple(be.shape(u)) for u in assessment.fantasy] == [(rows, 6), (rows, 3)]
         energies = model.joint_energy(assessment.fantasy)
         assert be.allclose(assessment.model_energy, energies, atol=1e-5)

@@ -90,7 +90,8 @@ def test_a_batch_in_memory(x, size, fraction, transform):
 def test_blocks_of_a_tensor(x, size):
     tensor = be.float_tensor(x.what)
     blocks = attempt(split_tensor, tensor, size)
-    good = x.means.ndim > 0 and is_whole(size, 1)
+    is_fraction = isinstance(size, float | np.floating) and 0 < size < 1
+    good = x.means.ndim > 0 and (is_whole(size, 1) or is_fraction)
     assert (blocks is REFUSED) == (not good)
     if good and blocks:
         np.testing.assert_array_equal(rows_of(blocks), x.single())

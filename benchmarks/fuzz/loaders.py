@@ -68,9 +68,9 @@ def idx(path: Path, data: Any) -> None:
 
 #: the kinds of files that each takes
 FILES: dict[str, tuple[tuple[str, ...], Callable[[Path, Any], None]]] = {
-    "model": (("model",), model),
+    "model": (("model", "legacy"), model),
     "checkpoint": (("checkpoint",), checkpoint),
-    "pca": (("pca",), pca),
+    "pca": (("pca", "legacy"), pca),
     "table": (("table", "blosc"), table),
     "shuffler": (("table", "blosc"), shuffler),
     "mnist": (("mnist",), mnist),

@@ -85,6 +85,7 @@ def files() -> dict[str, list[bytes]]:
         return {
             "model": [_after(machine().save, path), _after(_deep().save, path)],
             "checkpoint": [_after(lambda p: train(machine(), p, False), path)],
+            "legacy": [_after(_legacy_model, path), _after(_legacy_pca, path)],
             "pca": [_after(PCA.from_svd(be.float_tensor(rows()), 2).save, path)],
             "table": [_plain(), *_framed(path, "zlib")],
             "blosc": [frame for way in PACKED for frame in _framed(path, way)],
@@ -154,6 +155,23 @@ def _frames(form: str, library: Any) -> Any:
             store.put("y", pd.Series(rows()[:, 3], name="label"), format=form)
 
     return write
+
+
+def _legacy_model(path: Path) -> None:
+    """Write a model as version 0.2 did."""
+    with pd.HDFStore(path, "w") as store:
+        for layer, column in (("layers_0", rows()[0]), ("layers_1", [0.5, 1.0, 2.0])):
+            store.put(f"layers/{layer}/parameters/params0", pd.DataFrame(column))
+        store.put("layers/layers_1/parameters/params1", pd.Series([0.0, 0.1, 0.2]))
+        store.put("connections/weights_0/parameters/key0", pd.DataFrame(rows()[:6, :3] / 2))
+
+
+def _legacy_pca(path: Path) -> None:
+    """Write principal components as version 0.2 did."""
+    with pd.HDFStore(path, "w") as store:
+        store.put("PCA/W", pd.DataFrame(np.eye(6, 2)))
+        store.put("PCA/var", pd.Series([2.0, 1.0]))
+        store.put("PCA/mean", pd.DataFrame(rows().mean(axis=0)))
 
 
 def _digits(path: Path) -> None:

@@ -13,6 +13,10 @@ class DataError(PaysageError, ValueError):
     """Data that cannot be meant: NaN, values out of range, too few rows."""
 
 
+class DataWarning(UserWarning):
+    """The data can be used, but a part of the work was skipped or replaced: see the message."""
+
+
 class ConfigError(PaysageError, ValueError):
     """An unknown name or an impossible setting."""
 

@@ -52,13 +52,13 @@ def knn_divergence(pairs: SamplePairs, of: int, k: int, divide_dimension: bool) 
     return factor * be.item(be.mean(be.log(nu / rho))) + math.log(m / (n - 1))
 
 
-def check_rows(pairs: SamplePairs, k: int) -> None:
-    """Raise a DataError unless each row has a k-th neighbour in either sample."""
+def check_rows(pairs: SamplePairs, k: int, name: str = "a nearest-neighbor divergence") -> None:
+    """Raise a DataError unless each row has a k-th neighbor in either sample."""
     n, m = pairs.num
     if min(n, m) < k + 1:
         raise DataError(
-            f"a divergence by {k} nearest neighbours got {n} and {m} rows, "
-            f"expected at least {k + 1} of each: larger minibatches, a smaller k or other metrics"
+            f"{name} needs more than k={k} rows on each side, got {n} and {m}; use larger "
+            "minibatches or a smaller k"
         )
 
 
@@ -91,6 +91,7 @@ class KLDivergence(Metric):
 
     def measure(self, assessment: ModelAssessment) -> float:
         """The divergence estimated from one minibatch and its fantasy particles."""
+        check_rows(assessment.pairs, self.k, self.name)
         return knn_divergence(assessment.pairs, 0, self.k, self.divide_dimension)
 
 
@@ -102,6 +103,7 @@ class ReverseKLDivergence(KLDivergence):
 
     def measure(self, assessment: ModelAssessment) -> float:
         """The divergence estimated from one minibatch and its fantasy particles."""
+        check_rows(assessment.pairs, self.k, self.name)
         return knn_divergence(assessment.pairs, 1, self.k, self.divide_dimension)
 
 
@@ -179,4 +181,5 @@ class JensenShannonDivergence(KLDivergence):
     def measure(self, assessment: ModelAssessment) -> float:
         """The divergence estimated from one minibatch and its fantasy particles."""
         pairs = assessment.pairs
+        check_rows(pairs, self.k, self.name)
         return label_information(pairs, self.k) / (pairs.dimension if self.divide_dimension else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from numbers import Real
@@ -12,7 +13,13 @@ from typing import Any
 from paysage import backends as be
 from paysage import plotting
 from paysage.checks import check_whole, is_one_of
-from paysage.errors import ConfigError, DataError, DivergenceError, PaysageError
+from paysage.errors import (
+    ConfigError,
+    DataError,
+    DataWarning,
+    DivergenceError,
+    PaysageError,
+)
 from paysage.files import check_writable
 from paysage.metrics.assessment import ModelAssessment
 from paysage.metrics.base import Metric
@@ -49,8 +56,10 @@ class ProgressMonitor:
     Parameters
     ----------
     generator_metrics : list of Metric, optional
-        What is measured, in the order in which it is shown; the seven of `default_metrics`
-        unless said otherwise. The attribute of the same name is a plain list to append to.
+        What is measured, in the order in which it is shown; by default the seven of
+        `default_metrics`. The attribute of the same name is a plain list to append to. A default
+        metric that cannot be computed from the validation data, such as a nearest-neighbor
+        divergence of two rows, is skipped with one DataWarning. Metrics from the caller raise.
 
     Attributes
     ----------
@@ -61,9 +70,11 @@ class ProgressMonitor:
     """
 
     def __init__(self, generator_metrics: Sequence[Metric] | None = None) -> None:
+        self._defaults = default_metrics() if generator_metrics is None else []
         self.generator_metrics: list[Any] = (
-            default_metrics() if generator_metrics is None else _listed(generator_metrics)
+            list(self._defaults) if generator_metrics is None else _listed(generator_metrics)
         )
+        self._warned: set[str] = set()
         self.memory: list[Metrics] = []
         self.epochs: list[int] = []
         self._savers: list[SaveBest | SaveEvery] = []
@@ -106,7 +117,8 @@ class ProgressMonitor:
         Returns
         -------
         OrderedDict
-            The mean of each metric over the minibatches, by name; None where not measured.
+            The mean of each metric over the minibatches, by name; None where it was not measured
+            and where a default metric was skipped.
 
         Raises
         ------
@@ -126,8 +138,12 @@ class ProgressMonitor:
         due = [m for m in self.generator_metrics if epoch is None or epoch % _period(m) == 0]
         for metric in due:
             metric.reset()
-        if due and _measure_minibatches(due, batch, model, fantasy_steps) == 0:
+        optional = [m for m in due if any(m is default for default in self._defaults)]
+        measured, skipped = _measure_minibatches(due, optional, batch, model, fantasy_steps)
+        if due and measured == 0:
             raise DataError("no validation minibatch to measure, expected at least 1")
+        due = [metric for metric in due if metric.name not in skipped]
+        self._warn_of_skipped(skipped)
         return OrderedDict(
             (name, _finite_value(metric) if metric in due else None)
             for name, metric in zip(names, self.generator_metrics, strict=True)
@@ -164,6 +180,17 @@ class ProgressMonitor:
         if store:
             self.record(max(self.epochs, default=0) + 1, metrics, model)
         return metrics
+
+    def _warn_of_skipped(self, skipped: dict[str, DataError]) -> None:
+        new = {name: error for name, error in skipped.items() if name not in self._warned}
+        self._warned.update(new)
+        if new:
+            reasons = "; ".join(str(error.__cause__) for error in new.values())
+            warnings.warn(
+                f"skipped {', '.join(new)}: {reasons}; or set `monitor.generator_metrics`",
+                DataWarning,
+                stacklevel=3,
+            )
 
     def check_saving(self, model: Any) -> None:
         """Raise now what would keep the model from being saved after an epoch.
@@ -312,19 +339,41 @@ def _period(metric: Any) -> int:
     return getattr(metric, "every", 1)
 
 
-def _measure_minibatches(metrics: list[Any], batch: Any, model: Any, fantasy_steps: int) -> int:
-    """Update the metrics with every full minibatch; how many there were."""
-    measured = 0
+def _measure_minibatches(
+    metrics: list[Any], optional: list[Any], batch: Any, model: Any, fantasy_steps: int
+) -> tuple[int, dict[str, DataError]]:
+    """Update the metrics with every full minibatch.
+
+    Parameters
+    ----------
+    metrics : list of Metric
+    optional : list of Metric
+        Those that are skipped where the data do not suffice.
+    batch, model, fantasy_steps
+        See ``ProgressMonitor.evaluate``.
+
+    Returns
+    -------
+    The number of minibatches, and the errors of the metrics that were skipped, by name.
+    """
+    measured, skipped = 0, {}
     first: list[ModelAssessment] = []
-    for group in _groups(_full_minibatches(batch)):
+    for group in _groups(_full_minibatches(batch)) if metrics else ():
         # chains cost most: those of the first minibatches serve for all, at equal expectation
         assessments = ModelAssessment.of_minibatches(group, model, fantasy_steps, first)
         first = first or assessments
         for assessment in assessments:
             for metric in metrics:
-                _update(metric, assessment)
+                if metric.name in skipped:
+                    continue
+                try:
+                    _update(metric, assessment)
+                except DataError as error:
+                    if not any(metric is one for one in optional):
+                        raise
+                    skipped[metric.name] = error
         measured += len(group)
-    return measured
+    return measured, skipped
 
 
 def _full_minibatches(batch: Any) -> Iterator[Any]:

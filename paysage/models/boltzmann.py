@@ -392,10 +392,26 @@ mean_square_weight, damping
         centering.update_offsets(self, state)
 
     def centered(self, state: State) -> BoltzmannMachine:
-        """A machine of the same distribution whose layers are all centered at the state's means.
+        """Return a model of the same distribution whose layers are all centered at a state's means.
 
-        It is a copy. Biases make up for the offsets, fixed ones too; constraints on them are not
+        Biases compensate for the offsets, including fixed biases; constraints on them are not
         applied.
+
+        Energies change by a constant that is the same for all states: free energies, -log Z and
+        joint energies of the two models differ by it, log-likelihoods do not. Without Gaussian
+        layers, energies of the centered model minus those of the uncentered one are
+        -Σ_c r(o_t)ᵀ W_c r(o_d), where o is the offset of a layer and r what connections see of it.
+        Compute log Z of the model whose energies you use.
+
+        Parameters
+        ----------
+        state : State
+            Its means over rows become the offsets.
+
+        Returns
+        -------
+        BoltzmannMachine
+            A copy.
 
         Raises
         ------
@@ -406,7 +422,10 @@ mean_square_weight, damping
         return centering.centered(self, state)
 
     def uncentered(self) -> BoltzmannMachine:
-        """A machine of the same distribution none of whose layers is centered; as ``centered``."""
+        """Return a copy of the same distribution without centered layers.
+
+        As in ``centered``, energies of all states differ from those of this model by one constant.
+        """
         return centering.uncentered(self)
 
     # copies and files

@@ -1,3 +1,4 @@
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 
@@ -5,8 +6,24 @@ import numpy as np
 import pytest
 
 from paysage import backends as be
-from paysage.errors import ConfigError, DataError, DivergenceError, PaysageError, StorageError
-from paysage.metrics import Metric, ModelAssessment, ProgressMonitor, ReconstructionError
+from paysage import batch, fit, optimizers
+from paysage.errors import (
+    ConfigError,
+    DataError,
+    DataWarning,
+    DivergenceError,
+    PaysageError,
+    StorageError,
+)
+from paysage.layers import BernoulliLayer
+from paysage.metrics import (
+    KLDivergence,
+    Metric,
+    ModelAssessment,
+    ProgressMonitor,
+    ReconstructionError,
+)
+from paysage.models import BoltzmannMachine
 
 
 class Table:
@@ -130,6 +147,46 @@ def test_a_failing_metric_is_named():
 def test_an_error_of_the_library_keeps_its_kind():
     with pytest.raises(DataError, match=r"metric Picky failed: .*expected 6"):
         ProgressMonitor([Picky()]).evaluate(Table(2), None)
+
+
+def trained_on(validation_rows, monitor_of=lambda monitor: monitor):
+    rows = (np.random.default_rng(0).random((100 + validation_rows, 8)) < 0.3) * 1.0
+    data = batch.in_memory_batch(rows, 50, train_fraction=100 / (100 + validation_rows))
+    rbm = BoltzmannMachine([BernoulliLayer(8), BernoulliLayer(4)])
+    rbm.initialize(data)
+    trainer = fit.SGD(rbm, data)
+    monitor_of(trainer.monitor)
+    trainer.train(optimizers.ADAM(), 3, verbose=False)
+    return trainer.monitor
+
+
+def test_default_metrics_that_need_more_rows_are_skipped_with_one_warning():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        monitor = trained_on(2)
+    found = [w for w in caught if issubclass(w.category, DataWarning)]
+    assert len(found) == 1
+    assert "skipped KLDivergence, ReverseKLDivergence" in str(found[0].message)
+    assert "needs more than k=5 rows on each side, got 2 and 2" in str(found[0].message)
+    for metrics in monitor.memory:
+        skipped = {name for name, value in metrics.items() if value is None}
+        assert skipped == {"KLDivergence", "ReverseKLDivergence"}
+    monitor.plot_metrics(show=False)
+
+
+@pytest.mark.filterwarnings("error")
+def test_default_metrics_of_enough_rows_are_all_measured():
+    assert all(None not in metrics.values() for metrics in trained_on(6).memory)
+
+
+def test_metrics_that_the_caller_chose_raise_where_rows_are_too_few():
+    def chosen(monitor):
+        monitor.generator_metrics = [KLDivergence()]
+
+    with pytest.raises(DataError, match=r"metric KLDivergence failed: .* got 2 and 2"):
+        trained_on(2, chosen)
+    with pytest.raises(DataError, match="metric Picky failed"):
+        trained_on(6, lambda monitor: monitor.generator_metrics.append(Picky()))
 
 
 def test_a_metric_that_is_not_finite_is_named():

@@ -10,7 +10,7 @@ from paysage import backends as be
 from paysage import batch, constraints, fit, optimizers
 from paysage.errors import ConfigError
 from paysage.layers import BernoulliLayer
-from paysage.likelihood import log_likelihood
+from paysage.likelihood import exact_log_partition, log_likelihood
 from paysage.models import BoltzmannMachine, State
 from paysage.testing import ExactMachine
 
@@ -39,6 +39,36 @@ def test_moving_the_offsets_leaves_the_distribution_as_it_is(name):
     ]
     assert min(moved) > 1e-2
     np.testing.assert_allclose(after.probabilities(), before.probabilities(), rtol=1e-4)
+
+
+@each_machine
+def test_energies_of_the_uncentered_model_differ_by_one_constant(name):
+    model = MACHINES[name]()
+    other = model.uncentered()
+    state = random_state(model, 20)
+    gap = array(model.joint_energy(state)) - array(other.joint_energy(state))
+    np.testing.assert_allclose(gap, gap[0], atol=2e-5)
+    assert abs(gap[0]) > 1e-2
+    log_z = [ExactMachine(one).log_partition for one in (model, other)]
+    assert log_z[1] - log_z[0] == pytest.approx(gap[0], abs=2e-5)
+    if name != "gaussian":
+        seen = [layer.offset for layer in model.layers]
+        wanted = -sum(
+            array(seen[c.target_index]) @ array(c.weights.W()) @ array(seen[c.domain_index])
+            for c in model.connections
+        )
+        assert gap[0] == pytest.approx(wanted, abs=2e-5)
+
+
+def test_log_likelihoods_do_not_depend_on_centering():
+    model = build("BB", (4, 3), center=True)
+    visible = model.layers[0].all_states()
+    found = [
+        log_likelihood(one, visible, exact_log_partition(one)).rows
+        for one in (model, model.uncentered(), model.centered(random_state(model, 20)))
+    ]
+    np.testing.assert_allclose(found[1], found[0], atol=1e-5)
+    np.testing.assert_allclose(found[2], found[0], atol=1e-5)
 
 
 def test_offsets_move_towards_the_mean_by_their_rate():

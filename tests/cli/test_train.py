@@ -155,10 +155,19 @@ def learning_rates(path="log.csv"):
         return [float(row["learning_rate"]) for row in list(csv.DictReader(file))[1:]]
 
 
-def test_a_trapezoid_may_warm_up(paysage, rows):
-    flags = "--schedule trapezoid --warm-up 1 --epochs 4 --learning-rate 0.1 --log log.csv"
-    paysage(f"{TRAIN} {flags} --quiet")
-    assert np.allclose(learning_rates(), [0.05, 0.1, 0.1, 0.05])
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        ("--schedule trapezoid --warm-up 1", [0.05, 0.1, 0.1, 0.05]),
+        ("--schedule power --decay 0.5", [0.1, 0.1 / 1.5, 0.1 / 2, 0.1 / 2.5]),
+        ("--schedule exponential --decay 0.5", 0.1 * np.exp(-0.5 * np.arange(4))),
+        ("--schedule linear", [0.1, 0.075, 0.05, 0.025]),
+        ("--schedule linear --learning-rate 2 --optimizer gradient --max-norm 1", [2, 1.5, 1, 0.5]),
+    ],
+)
+def test_learning_rates_of_schedules(paysage, rows, flags, wanted):
+    paysage(f"{TRAIN} --learning-rate 0.1 {flags} --epochs 4 --log log.csv --quiet")
+    assert np.allclose(learning_rates(), wanted)
 
 
 DEEP = "--model dbm --hidden 4 3 --pretrain 2 --schedule constant --quiet"

@@ -4,8 +4,9 @@ What a captured step computes is recorded once and replayed. A part of it keeps 
 
 * works on tensors by ``be.`` functions and operators, and changes what it keeps in place;
 * never looks at a number in a tensor: no ``float(x)``, ``if x > 0``, ``be.to_numpy_array(x)``, no
-  boolean mask or list as an index, no number assigned where a tensor is the index, no
-  ``be.float_tensor`` of Python numbers or arrays;
+  reduction over all elements such as ``be.tsum(x)`` (``be.tsum(x, axis=0)`` is allowed), no boolean
+  mask or list as an index, no number assigned where a tensor is the index, no ``be.float_tensor``
+  of Python numbers or arrays;
 * computes with Python numbers only that stay the same from step to step.
 """
 

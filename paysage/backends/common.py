@@ -19,7 +19,7 @@ def _rebuild(original: Iterable[Any], values: list[Any]) -> Any:
     return values
 
 
-def apply(func: Callable[[Any], Any], lst: Iterable[Any]) -> Any:
+def apply(func: Callable[[Any], Any], a: Iterable[Any]) -> Any:
     """Map a function over an iterable.
 
     Returns
@@ -27,16 +27,16 @@ def apply(func: Callable[[Any], Any], lst: Iterable[Any]) -> Any:
     list, tuple or named tuple
         Of the type of the argument; a list for any other iterable.
     """
-    return _rebuild(lst, [func(x) for x in lst])
+    return _rebuild(a, [func(x) for x in a])
 
 
-def apply_(func: Callable[[Any], Any], lst: Iterable[Any]) -> None:
+def apply_(func_: Callable[[Any], Any], a: Iterable[Any]) -> None:
     """Call a function that works in place on each item of an iterable."""
-    for x in lst:
-        func(x)
+    for x in a:
+        func_(x)
 
 
-def mapzip(func: Callable[..., Any], lst1: Iterable[Any], lst2: Iterable[Any]) -> Any:
+def mapzip(func: Callable[..., Any], a: Iterable[Any], b: Iterable[Any]) -> Any:
     """Map a function of two arguments over two iterables of one length.
 
     Returns
@@ -49,10 +49,10 @@ def mapzip(func: Callable[..., Any], lst1: Iterable[Any], lst2: Iterable[Any]) -
     ValueError
         If one iterable ends before the other.
     """
-    return _rebuild(lst1, [func(x, y) for x, y in zip(lst1, lst2, strict=True)])
+    return _rebuild(a, [func(x, y) for x, y in zip(a, b, strict=True)])
 
 
-def mapzip_(func: Callable[..., Any], lst1: Iterable[Any], lst2: Iterable[Any]) -> None:
+def mapzip_(func_: Callable[..., Any], a: Iterable[Any], b: Iterable[Any]) -> None:
     """Call a function that works in place on each pair of items of two iterables of one length.
 
     Raises
@@ -60,21 +60,21 @@ def mapzip_(func: Callable[..., Any], lst1: Iterable[Any], lst2: Iterable[Any]) 
     ValueError
         If one iterable ends before the other.
     """
-    for x, y in zip(lst1, lst2, strict=True):
-        func(x, y)
+    for x, y in zip(a, b, strict=True):
+        func_(x, y)
 
 
-def accumulate(func: Callable[[Any], Any], lst: Iterable[Any]) -> Any:
-    """The sum of func(x) over the items x of an iterable; 0 where there are none."""
-    values = [func(x) for x in lst]
+def accumulate(func: Callable[[Any], Any], a: Iterable[Any]) -> Any:
+    """Return the sum of func(x) over the items x of an iterable; 0 if it is empty."""
+    values = [func(x) for x in a]
     # Starting at the first value leaves its dtype alone.
     return reduce(add, values) if values else 0
 
 
-def maybe_print(*args: Any, verbose: bool) -> None:
-    """Print the arguments if verbose is true."""
+def maybe_print(*args: Any, verbose: bool = True, **kwargs: Any) -> None:
+    """Print the arguments if `verbose` is true; other keywords are those of `print`."""
     if verbose:
-        print(*args)
+        print(*args, **kwargs)
 
 
 def maybe_key(

@@ -6,7 +6,8 @@ with the stub's, and the stub's docstring is copied to it. Conventions:
 
 * A trailing underscore means in place: the first argument is changed and returned.
 * ``out`` is a tensor that is written and returned; without it a new tensor is made.
-* Reductions take ``axis=None`` (all elements; the result is a scalar) or the number of an axis.
+* Reductions take ``axis=None`` or the number of an axis. Over all elements they return a Python
+  number, a float for floats, which waits for the GPU; with an axis or ``keepdims`` a tensor.
 * Elementwise functions keep the tensor's dtype and never warn: outside of their domain they give
   infinities or NaN, which `is_finite_all` detects.
 * Tensors of floats are in `Float` (single) precision unless somebody made them otherwise.
@@ -145,16 +146,16 @@ def empty_like(x: Tensor) -> Tensor:
     """A tensor with the shape and dtype of x whose elements are arbitrary."""
 
 
-def zeros(shape: Shape) -> Tensor:
-    """A Float tensor of zeros."""
+def zeros(shape: Shape, dtype: Any = None) -> Tensor:
+    """Return a tensor of zeros; Float unless a dtype is given."""
 
 
 def zeros_like(x: Tensor) -> Tensor:
     """A tensor of zeros with the shape and dtype of x."""
 
 
-def ones(shape: Shape) -> Tensor:
-    """A Float tensor of ones."""
+def ones(shape: Shape, dtype: Any = None) -> Tensor:
+    """Return a tensor of ones; Float unless a dtype is given."""
 
 
 def ones_like(x: Tensor) -> Tensor:
@@ -181,8 +182,8 @@ def fill_diagonal_(mat: Tensor, value: Any) -> Tensor:
     """Write a number, or a vector (min(m, n),), on the diagonal of a matrix (m, n), in place."""
 
 
-def trange(start: float, end: float, step: float = 1) -> Tensor:
-    """The Float vector start, start + step, ... of the numbers before end, which is left out."""
+def trange(start: float, end: float, step: float = 1, dtype: Any = None) -> Tensor:
+    """Return the vector start, start + step, ... without end; Float unless a dtype is given."""
 
 
 # ------------------------------------------------------------------- tensor: shape and indexing
@@ -227,8 +228,8 @@ def transpose(x: Tensor) -> Tensor:
     """A view with the axes in reverse order."""
 
 
-def index_select(x: Tensor, indices: Tensor, axis: int = 0) -> Tensor:
-    """A copy of the slices of x at the Long indices (k,) along an axis, in their order."""
+def index_select(x: Tensor, indices: Tensor, dim: int = 0) -> Tensor:
+    """Return a copy of the slices of x at the Long indices (k,) along axis `dim`, in order."""
 
 
 def scatter_(x: Tensor, indices: Tensor, value: Any) -> Tensor:
@@ -246,7 +247,7 @@ def where(cond: Tensor, a: Any, b: Any) -> Tensor:
 
 
 def tsum(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Sum; of booleans, the number of True as an integer."""
+    """Return the sum; of booleans, the number of True as an integer."""
 
 
 def mean(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -254,11 +255,11 @@ def mean(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:
 
 
 def var(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Population variance: mean squared deviation from the mean, divided by n and not by n - 1."""
+    """Return the sample variance: squared deviations from the mean over n - 1; NaN if n < 2."""
 
 
 def std(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Population standard deviation, the square root of `var`."""
+    """Return the sample standard deviation, the square root of `var`; NaN if n < 2."""
 
 
 def tprod(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -293,12 +294,15 @@ def cumsum(x: Tensor, axis: int = 0) -> Tensor:
     """Cumulative sums along an axis, in the shape of x."""
 
 
-def sort(x: Tensor, axis: int = -1) -> Tensor:
-    """A copy sorted in ascending order along an axis."""
+def sort(x: Tensor, axis: int | None = None) -> Tensor:
+    """Return a copy sorted in ascending order along an axis; by default all elements, flattened."""
 
 
-def argsort(x: Tensor, axis: int = -1) -> Tensor:
-    """Long indices that sort x along an axis, in ascending order; equal elements keep theirs."""
+def argsort(x: Tensor, axis: int | None = None) -> Tensor:
+    """Return the Long indices that sort x along an axis; by default those of the flattened x.
+
+    The order is ascending, and equal elements keep theirs.
+    """
 
 
 # ------------------------------------------------------------------------- tensor: comparisons
@@ -353,7 +357,7 @@ def logical_or(x: Tensor, y: Tensor) -> Tensor:
 def dot(a: Tensor, b: Tensor, out: Tensor | None = None) -> Any:
     """Matrix product of matrices and vectors; transposed views are multiplied without a copy.
 
-    Shapes (m, k)(k, n) -> (m, n), (m, k)(k,) -> (m,), (k,)(k, n) -> (n,), (k,)(k,) -> scalar.
+    Shapes (m, k)(k, n) -> (m, n), (m, k)(k,) -> (m,), (k,)(k, n) -> (n,), (k,)(k,) -> a number.
     """
 
 
@@ -361,12 +365,18 @@ def outer(a: Tensor, b: Tensor) -> Tensor:
     """Outer product a b^T of vectors (m,) and (n,), a matrix (m, n)."""
 
 
-def batch_dot(vis: Tensor, W: Tensor, hid: Tensor) -> Tensor:
-    """v^T W h of each row: vis (B, V), W (V, H), hid (B, H) -> (B,)."""
+def batch_dot(a: Tensor, b: Tensor, axis: int = 1) -> Tensor:
+    """Return the dot product of each row of a with the same row of b: (B, n), (B, n) -> (B,).
+
+    With axis=0, of each column.
+    """
 
 
-def batch_quadratic(vis: Tensor, W: Tensor, hid: Tensor) -> Tensor:
-    """The quadratic form v^T W h of each row, (B,); another name of `batch_dot`."""
+def batch_quadratic(vis: Tensor, W: Tensor, hid: Tensor, axis: int = 1) -> Tensor:
+    """Return v^T W h of each row: vis (B, V), W (V, H), hid (B, H) -> (B,).
+
+    With axis=0, the sums over rows of (v^T W)_j h_j instead, (H,).
+    """
 
 
 def batch_outer(vis: Tensor, hid: Tensor) -> Tensor:
@@ -377,8 +387,8 @@ def affine(a: Tensor, b: Tensor, W: Tensor) -> Tensor:
     """The affine map a + W b: a (m,), b (n,) or (n, k), W (m, n)."""
 
 
-def quadratic(a: Tensor, b: Tensor, W: Tensor) -> Scalar:
-    """The number a^T W b: a (m,), b (n,), W (m, n)."""
+def quadratic(a: Tensor, b: Tensor, W: Tensor) -> float:
+    """Return the number a^T W b: a (m,), b (n,), W (m, n)."""
 
 
 # -------------------------------------------------------------------------- linalg: statistics
@@ -392,12 +402,15 @@ def normalize(x: Tensor) -> Tensor:
     """x divided by the sum of all its elements."""
 
 
-def center(x: Tensor) -> Tensor:
-    """x minus its mean over rows (axis 0)."""
+def center(x: Tensor, axis: int = 0) -> Tensor:
+    """Return x minus its mean along an axis, by default over rows."""
 
 
 def cov(x: Tensor, y: Tensor) -> Tensor:
-    """Covariance over rows, divided by their number B: (B, m), (B, n) -> (m, n)."""
+    """Return the sample covariance over B rows, divided by B - 1: (B, m), (B, n) -> (m, n).
+
+    It is NaN for one row.
+    """
 
 
 def corr(x: Tensor, y: Tensor) -> Tensor:
@@ -437,8 +450,8 @@ def matrix_sqrt(mat: Tensor) -> Tensor:
     """
 
 
-def logdet(mat: Tensor) -> Scalar:
-    """Logarithm of the absolute determinant of a square matrix; -inf where it is singular.
+def logdet(mat: Tensor) -> float:
+    """Return the logarithm of the absolute determinant of a square matrix; -inf if singular.
 
     Computed in double precision.
     """
@@ -562,12 +575,15 @@ def clip_(x: Tensor, a_min: float | None = None, a_max: float | None = None) -> 
     """Limit x to [a_min, a_max], numbers or None for no bound, in place."""
 
 
-def tclip(x: Tensor, a_min: Tensor, a_max: Tensor) -> Tensor:
-    """x limited elementwise to [a_min, a_max], tensors that broadcast to its shape."""
+def tclip(x: Tensor, a_min: Any = None, a_max: Any = None) -> Tensor:
+    """Return x limited elementwise to [a_min, a_max].
+
+    The bounds are tensors that broadcast to the shape of x, or None for no bound.
+    """
 
 
-def tclip_(x: Tensor, a_min: Tensor, a_max: Tensor) -> Tensor:
-    """Limit x elementwise to [a_min, a_max], tensors that broadcast to its shape, in place."""
+def tclip_(x: Tensor, a_min: Any = None, a_max: Any = None) -> Tensor:
+    """Limit x elementwise to [a_min, a_max], in place; bounds as in `tclip`."""
 
 
 def mix(w: Any, x: Tensor, y: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ class GaussianTAP(TAPUnits, layer_type=GaussianLayer):
         return 0.0, 0.0
 
     def free_energy(self, means: Tensor, beta: float) -> Tensor:
-        log_volume = 0.5 * be.tsum(self.layer.params.log_var + math.log(2 * math.pi / beta))
+        log_volume = 0.5 * be.tsum(self.layer.params.log_var + math.log(2 * math.pi / beta), axis=0)
         return beta * self.layer.energy(means) - log_volume
 
     def spread_gradient(self, means: Tensor, by_variance: Any, by_third: Any, beta: float) -> Any:

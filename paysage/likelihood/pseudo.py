@@ -186,7 +186,7 @@ class _Block:
     def of_variable(self, members: list[int]) -> np.ndarray:
         """Return log p(a categorical variable | the other units) of each row."""
         index = be.long_tensor(members)
-        place = be.argmax(be.index_select(self._units, index, axis=1), axis=1)
+        place = be.argmax(be.index_select(self._units, index, dim=1), axis=1)
         on = be.index_select(index, place)
         others = [
             self._with([(on, 0.0), (be.index_select(index, (place + step) % len(members)), 1.0)])

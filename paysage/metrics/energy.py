@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paysage import backends as be
+from paysage.errors import DataError
 from paysage.metrics.base import Metric
 
 if TYPE_CHECKING:
@@ -34,10 +35,28 @@ class HeatCapacity(Metric):
     """Variance of the joint energy of the fantasy particles over sqrt(number of parameters).
 
     At temperature 1 the variance of the energy is the heat capacity of the model; a peak during
-    training marks the approach to a critical point.
+    training marks the approach to a critical point. The variance of n particles is divided by
+    n - 1. Minibatches with a single particle have none, and are left out of the mean.
     """
 
     def measure(self, assessment: ModelAssessment) -> float:
-        """The variance over the particles that go with one minibatch, scaled."""
-        variance = float(be.var(assessment.model_energy))
+        """Return the scaled variance over the particles of one minibatch.
+
+        Raises
+        ------
+        DataError
+            If there are fewer than two particles.
+        """
+        particles = be.num_elements(assessment.model_energy)
+        if particles < 2:
+            raise DataError(
+                f"HeatCapacity expected at least 2 fantasy particles, got {particles}; "
+                "use larger validation minibatches"
+            )
+        variance = be.var(assessment.model_energy)
         return variance / max(1, assessment.model.num_parameters()) ** 0.5
+
+    def update(self, assessment: ModelAssessment) -> None:
+        """Measure one more minibatch, unless it has a single particle."""
+        if be.num_elements(assessment.model_energy) > 1:
+            super().update(assessment)

@@ -36,7 +36,8 @@ def frechet_distance(mean_1: Any, cov_1: Any, mean_2: Any, cov_2: Any) -> float:
 class FrechetScore(Metric):
     """Squared Fréchet distance between the Gaussian fits of data and fantasy particles.
 
-    Means and covariances are those of all rows of all minibatches, in double precision. A mean of
+    Means and covariances are those of all N rows of all minibatches, in double precision, and are
+    divided by N: the maximum-likelihood fit, which exists for a single row too. A mean of
     the minibatches' own distances would be far too large: the covariance of 100 rows of 784 pixels
     has rank 99. What is left of that: for N rows of equal distributions in V dimensions the
     expected score is not 0 but of the order Tr(C) V / N. Dowson & Landau 1982; as a score of

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class ReconstructionError(Metric):
     """Root mean squared error of the reconstructions, in units of the data's standard deviation.
 
-    The variance is that of all entries of the minibatch about their one mean. A reconstruction
-    by that mean scores 1, one by the data themselves 0.
+    The variance is that of all n entries of the minibatch about their common mean, divided by
+    n - 1. Reconstructing every entry by that mean scores sqrt(1 - 1/n), by the data themselves 0.
     """
 
     def measure(self, assessment: ModelAssessment) -> float:
@@ -28,8 +28,8 @@ class ReconstructionError(Metric):
             All entries of the minibatch are equal, so that there is no scale to compare with.
         """
         data = assessment.data
-        variance = float(be.var(data))
+        variance = be.var(data) if be.num_elements(data) > 1 else 0.0
         if variance == 0:
             raise DataError("ReconstructionError got a minibatch of one value only, variance 0")
-        error = float(be.mean(be.square(data - assessment.reconstructions.get_visible())))
+        error = be.mean(be.square(data - assessment.reconstructions.get_visible()))
         return (error / variance) ** 0.5

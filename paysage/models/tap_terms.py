@@ -202,7 +202,8 @@ class Triangle:
                 slope = slope - be.dot(be.dot(a, matrix), rest)
             target = slopes[k].cumulants[0]
             target[row] = target[row] - slope
-        return -be.tsum(self._covary(ends, row, k, matrix) * be.transpose(rest))
+        products = be.batch_dot(self._covary(ends, row, k, matrix), be.transpose(rest))
+        return -be.tsum(products, axis=0)
 
     def matrix_slopes(self, ends: Sequence[Seen]) -> list[Tensor]:
         """Derivatives of the term by W_12, W_23 and W_31, summed over rows."""

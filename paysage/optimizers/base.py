@@ -62,7 +62,7 @@ def check_gradient(gradient: Any) -> None:
 def _clipped(grads: list[Tensor], max_norm: float) -> list[Tensor]:
     """The tensors, scaled so that the norm of all together is no greater."""
     # nothing here waits for the GPU: the step may be captured
-    norm = be.sqrt(sum(be.tsum(be.square(grad)) for grad in grads))
+    norm = be.sqrt(sum(be.tsum(be.flatten(be.square(grad)), axis=0) for grad in grads))
     scale = max_norm / be.clip(norm, max_norm)
     return [scale * grad for grad in grads]
 

@@ -68,7 +68,8 @@ def test_accumulate_starts_at_the_first_value():
 def test_maybe_print(capsys):
     common.maybe_print("a", 1, verbose=True)
     common.maybe_print("b", verbose=False)
-    assert capsys.readouterr().out == "a 1\n"
+    common.maybe_print("c", "d", sep="-", end="!")
+    assert capsys.readouterr().out == "a 1\nc-d!"
 
 
 def test_maybe_key():

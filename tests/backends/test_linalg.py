@@ -30,7 +30,7 @@ def near(tensor, expected, condition=1.0):
     """Within 20 EPS of the greatest element, times the condition number where there is one."""
     result = array(tensor)
     assert result.shape == np.shape(expected)
-    assert result.dtype == np.float32
+    assert result.dtype == (np.float64 if isinstance(tensor, float) else np.float32)
     tolerance = 20 * EPS * condition * np.abs(expected).max()
     np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
 
@@ -81,12 +81,19 @@ def test_outer():
     near(be.outer(be.float_tensor(a), be.float_tensor(b)), np.outer(a, b))
 
 
-@pytest.mark.parametrize("name", ["batch_dot", "batch_quadratic"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_batch_dot(axis):
+    a, b = normal(5, 7), normal(5, 7)
+    result = be.batch_dot(be.float_tensor(a), be.float_tensor(b), axis=axis)
+    near(result, (a.astype(float) * b).sum(axis=axis))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize(("num_vis", "num_hid"), [(7, 3), (3, 7)])
-def test_batch_dot(name, num_vis, num_hid):
+def test_batch_quadratic(num_vis, num_hid, axis):
     vis, weights, hid = normal(5, num_vis), normal(num_vis, num_hid), normal(5, num_hid)
-    result = getattr(be, name)(*map(be.float_tensor, (vis, weights, hid)))
-    near(result, np.einsum("bi,ij,bj->b", *(x.astype(float) for x in (vis, weights, hid))))
+    result = be.batch_quadratic(*map(be.float_tensor, (vis, weights, hid)), axis=axis)
+    near(result, (vis.astype(float) @ weights * hid).sum(axis=axis))
 
 
 def test_batch_outer_sums_over_rows():
@@ -104,7 +111,8 @@ def test_affine(shape):
 
 def test_quadratic():
     a, b, weights = normal(4), normal(3), normal(4, 3)
-    result = be.item(be.quadratic(*map(be.float_tensor, (a, b, weights))))
+    result = be.quadratic(*map(be.float_tensor, (a, b, weights)))
+    assert type(result) is float
     bound = 12 * EPS * (np.abs(a) @ np.abs(weights) @ np.abs(b))
     assert abs(result - a.astype(float) @ weights @ b) <= bound
 
@@ -128,11 +136,14 @@ def test_normalize():
 def test_center():
     x = normal(50, 4) + np.float32(3)
     near(be.center(be.float_tensor(x)), x - x.mean(axis=0, dtype=np.float64))
+    x = x.T.copy()
+    expected = x - x.mean(axis=1, dtype=np.float64, keepdims=True)
+    near(be.center(be.float_tensor(x), axis=1), expected)
 
 
-def test_cov_divides_by_the_number_of_rows():
+def test_cov_divides_by_the_number_of_rows_minus_one():
     x, y = normal(40, 3) + np.float32(2), normal(40, 5)
-    expected = np.cov(x.astype(float).T, y.astype(float).T, ddof=0)[:3, 3:]
+    expected = np.cov(x.astype(float).T, y.astype(float).T)[:3, 3:]
     # The products that cancel are of the size of the variances, about one.
     result = array(be.cov(be.float_tensor(x), be.float_tensor(y)))
     np.testing.assert_allclose(result, expected, rtol=0, atol=40 * EPS)
@@ -145,6 +156,12 @@ def test_corr():
     result = array(be.corr(be.float_tensor(x), be.float_tensor(y)))
     np.testing.assert_allclose(result, expected, rtol=0, atol=40 * EPS)
     assert result[1, 2] == pytest.approx(-1, abs=40 * EPS)
+
+
+def test_one_row_has_no_covariance_and_no_correlation():
+    row = be.ones((1, 2))
+    np.testing.assert_array_equal(array(be.cov(row, row)), np.full((2, 2), np.nan))
+    np.testing.assert_array_equal(array(be.corr(row, row)), np.zeros((2, 2)))
 
 
 def test_corr_with_a_constant_column_is_zero():

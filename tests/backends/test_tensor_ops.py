@@ -1,5 +1,7 @@
 """Making, shaping, indexing, reducing and comparing tensors, held against NumPy in float64."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,8 @@ MATRIX = (GEN.integers(-40, 40, size=(7, 5)) / 8 + 0.3).astype(np.float32)
 REDUCTIONS = {
     "tsum": np.sum,
     "mean": np.mean,
-    "var": np.var,
-    "std": np.std,
+    "var": partial(np.var, ddof=1),
+    "std": partial(np.std, ddof=1),
     "tprod": np.prod,
     "tmax": np.max,
     "tmin": np.min,
@@ -212,6 +214,14 @@ def test_constant_tensors(name, value):
         assert be.dtype(result) == be.dtype(like)
 
 
+@pytest.mark.parametrize("kind", ["Float", "Double", "Int", "Long", "Byte"])
+def test_dtypes_of_constant_tensors_and_ranges(kind):
+    wanted = getattr(be, kind)
+    for x in (be.zeros((2,), dtype=wanted), be.ones((2,), wanted), be.trange(0, 2, dtype=wanted)):
+        assert be.dtype(x) == wanted
+    same(be.trange(0, 6, 2, dtype=wanted), [0, 2, 4])
+
+
 def test_empty_tensors():
     x = be.empty((2, 3))
     assert be.shape(x) == (2, 3)
@@ -316,7 +326,7 @@ def test_index_select():
     same(result, MATRIX[[3, 0, 3]])
     result[0, 0] = 99
     same(x, MATRIX)
-    same(be.index_select(x, chosen, axis=1), MATRIX[:, [3, 0, 3]])
+    same(be.index_select(x, chosen, dim=1), MATRIX[:, [3, 0, 3]])
 
 
 def test_fill_():
@@ -363,7 +373,7 @@ def test_reductions(name, axis, keepdims):
     # itself; a variance by n eps of the mean square.
     scale = np.abs(expected) if name == "tprod" else np.abs(MATRIX).max() ** 2 * MATRIX.size
     assert (np.abs(result - expected) <= MATRIX.size * EPS * scale).all()
-    assert result.dtype == np.float32
+    assert result.dtype == (np.float64 if axis is None and not keepdims else np.float32)
 
 
 @pytest.mark.parametrize("name", ["argmax", "argmin"])
@@ -384,13 +394,44 @@ def test_any_and_all(name, function, axis, keepdims):
         same(result, function(x, axis=axis, keepdims=keepdims))
 
 
-def test_full_reductions_behave_like_numbers():
-    x = be.float_tensor([1, 2, 3])
-    assert float(be.tsum(x)) == 6
-    assert 1 < be.mean(x) < 3
-    assert bool(be.tany(x > 2)) is True
-    assert int(be.argmax(x)) == 2
-    assert f"{float(be.tmax(x)):.1f}" == "3.0"
+@pytest.mark.parametrize("name", [*REDUCTIONS, "norm"])
+def test_reductions_over_all_elements_return_python_numbers(name):
+    x = be.float_tensor([[1, 2], [3, 4]])
+    kind = int if name.startswith("arg") else float
+    assert type(getattr(be, name)(x)) is kind
+    assert be.shape(getattr(be, name)(x, keepdims=True)) == (1, 1)
+    assert be.is_tensor(getattr(be, name)(x, keepdims=True))
+
+
+def test_reductions_of_integers_and_booleans_to_a_number():
+    x = be.long_tensor([1, 2, 4])
+    for found, expected in (
+        (be.tsum(x), 7),
+        (be.tsum(x > 1), 2),
+        (be.tmax(x), 4),
+        (be.tany(x > 2), True),
+        (be.tall(x > 2), False),
+    ):
+        assert type(found) is type(expected)
+        assert found == expected
+
+
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_the_variance_of_one_element_is_nan(name):
+    assert np.isnan(getattr(be, name)(be.ones((1,))))
+    same(getattr(be, name)(be.ones((1, 2)), axis=0), [np.nan, np.nan])
+    assert np.isnan(getattr(be, name)(be.long_tensor([3])))
+
+
+def test_functions_take_the_number_that_a_reduction_returned():
+    total = be.tsum(be.float_tensor([1.5, 2.5]))
+    for name, expected in (
+        *(("square", 16), ("sqrt", 2), ("tabs", 4), ("sign", 1), ("tround", 4)),
+        *(("log", np.log(4)), ("exp", np.exp(4)), ("clip", 4), ("float_tensor", 4)),
+    ):
+        np.testing.assert_allclose(array(getattr(be, name)(total)), expected, rtol=1e-6)
+    for name, expected in (("maximum", 5), ("minimum", 4), ("greater", 0), ("lesser", 1)):
+        same(getattr(be, name)(total, 5.0), expected)
 
 
 def test_reductions_of_integers_and_booleans():
@@ -429,9 +470,10 @@ def test_sorting(axis):
     same(x, MATRIX)
 
 
-def test_sorting_defaults_to_the_last_axis():
+def test_sorting_flattens_by_default():
     x = be.float_tensor(MATRIX)
-    same(be.sort(x), np.sort(MATRIX, axis=1))
+    same(be.sort(x), np.sort(MATRIX, axis=None))
+    same(be.argsort(x), np.argsort(MATRIX, axis=None, kind="stable"))
     assert be.dtype(be.argsort(x)) == be.Long
 
 

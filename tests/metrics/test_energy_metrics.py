@@ -6,6 +6,7 @@ import pytest
 from machines import arrays, build, random_state, skip, twin
 
 from paysage import backends as be
+from paysage.errors import DataError
 from paysage.metrics import EnergyCoefficient, HeatCapacity, ModelAssessment
 
 
@@ -79,14 +80,26 @@ def with_energies(energy, num_parameters):
 def test_heat_capacity_is_a_scaled_variance():
     energy = np.array([-3.0, 1.0, 5.0, 1.0])
     measured = HeatCapacity().measure(with_energies(energy, num_parameters=16))
-    assert measured == pytest.approx(8.0 / 4.0, abs=1e-6)
+    assert measured == pytest.approx(32.0 / 3.0 / 4.0, rel=1e-6)
+
+
+def test_heat_capacity_leaves_out_minibatches_of_one_particle():
+    metric, one = HeatCapacity(), with_energies([3.0], num_parameters=1)
+    with pytest.raises(DataError, match="at least 2 fantasy particles, got 1"):
+        metric.measure(one)
+    metric.update(one)
+    with pytest.raises(DataError, match="has no value"):
+        metric.value()
+    metric.update(with_energies([0.0, 2.0], num_parameters=1))
+    metric.update(one)
+    assert metric.value() == pytest.approx(2.0)
 
 
 def test_heat_capacity_of_large_energies():
     # Around -100000 neighbours in float32 are 1/128 apart; a one-pass variance would lose all.
     energy = -100_000.0 + np.array([-0.5, 0.5, -0.5, 0.5])
     measured = HeatCapacity().measure(with_energies(energy, num_parameters=1))
-    assert measured == pytest.approx(0.25, rel=0.05)
+    assert measured == pytest.approx(1 / 3, rel=0.05)
 
 
 @pytest.mark.parametrize("graph", ["chain", "skip"])
@@ -97,5 +110,5 @@ def test_heat_capacity_of_any_graph(graph):
     assessment = ModelAssessment(state[0], model)
     assessment.model_state = state
     energies = twin(model).energy(arrays(state))
-    expected = energies.var() / model.num_parameters() ** 0.5
+    expected = energies.var(ddof=1) / model.num_parameters() ** 0.5
     assert HeatCapacity().measure(assessment) == pytest.approx(expected, rel=1e-4)

@@ -100,3 +100,86 @@ def test_fixed_column_norm_uses_the_mean_of_the_column_norms():
     w = be.float_tensor(MATRIX)
     constraints.fixed_column_norm(w)
     np.testing.assert_allclose(array(w), np.array(MATRIX) * [9 / 5, 9 / 13], rtol=1e-6)
+
+
+# backends
+
+
+def test_var_std_and_cov_divide_by_n_minus_one():
+    x = be.float_tensor([[1.0, 2.0], [3.0, 6.0]])  # mean 3: deviations -2, -1, 0, 3
+    assert be.var(x) == pytest.approx(14 / 3)
+    assert be.std(x) == pytest.approx((14 / 3) ** 0.5)
+    np.testing.assert_allclose(array(be.var(x, axis=0)), [2, 8])
+    np.testing.assert_allclose(array(be.std(x, axis=1)), [0.5**0.5, 4.5**0.5], rtol=1e-6)
+    np.testing.assert_allclose(array(be.cov(x, x)), [[2, 4], [4, 8]])
+
+
+def test_sort_and_argsort_flatten_by_default():
+    x = be.float_tensor([[3.0, 1.0], [2.0, 0.0]])
+    np.testing.assert_array_equal(array(be.sort(x)), [0, 1, 2, 3])
+    np.testing.assert_array_equal(array(be.argsort(x)), [3, 1, 2, 0])
+    np.testing.assert_array_equal(array(be.sort(x, axis=1)), [[1, 3], [0, 2]])
+    np.testing.assert_array_equal(array(be.argsort(x, axis=0)), [[1, 1], [0, 0]])
+
+
+def test_reductions_without_an_axis_return_python_floats():
+    x = be.float_tensor([[1.0, 2.0], [2.0, 4.0]])
+    for name, expected in {
+        "tsum": 9.0,
+        "mean": 2.25,
+        "var": 19 / 12,
+        "std": (19 / 12) ** 0.5,
+        "tprod": 16.0,
+        "tmax": 4.0,
+        "tmin": 1.0,
+        "norm": 5.0,
+    }.items():
+        found = getattr(be, name)(x)
+        assert type(found) is float, name
+        assert found == pytest.approx(expected, rel=1e-6), name
+
+
+def test_keywords_of_the_backend():
+    x = be.float_tensor([[1.0, 2.0], [3.0, 4.0]])
+    ones, zeros = be.ones((2,), dtype=be.Long), be.zeros((2,), dtype=be.Int)
+    assert (be.dtype(ones), be.dtype(zeros)) == (be.Long, be.Int)
+    steps = be.trange(0, 6, 2, dtype=be.Long)
+    assert be.dtype(steps) == be.Long
+    np.testing.assert_array_equal(array(steps), [0, 2, 4])
+    one = be.long_tensor([1])
+    np.testing.assert_array_equal(array(be.index_select(x, one, dim=0)), [[3, 4]])
+    np.testing.assert_array_equal(array(be.index_select(x, one, dim=1)), [[2], [4]])
+    np.testing.assert_array_equal(array(be.center(x, axis=0)), [[-1, -1], [1, 1]])
+    np.testing.assert_array_equal(array(be.center(x, axis=1)), [[-0.5, 0.5], [-0.5, 0.5]])
+
+
+def test_tclip_takes_one_bound_or_two():
+    x, low = be.float_tensor([[1.0, 5.0], [3.0, 2.0]]), be.float_tensor([2.0, 3.0])
+    np.testing.assert_array_equal(array(be.tclip(x, low)), [[2, 5], [3, 3]])
+    np.testing.assert_array_equal(array(be.tclip(x, a_max=low)), [[1, 3], [2, 2]])
+    assert be.tclip_(x, low) is x
+    np.testing.assert_array_equal(array(x), [[2, 5], [3, 3]])
+
+
+def test_batch_dot_and_batch_quadratic_work_row_by_row():
+    a, b = be.float_tensor([[1.0, 2.0], [3.0, 4.0]]), be.float_tensor([[5.0, 6.0], [7.0, 8.0]])
+    np.testing.assert_array_equal(array(be.batch_dot(a, b)), [17, 53])
+    np.testing.assert_array_equal(array(be.batch_dot(a, b, axis=0)), [26, 44])
+    swap = be.float_tensor([[0.0, 1.0], [1.0, 0.0]])
+    np.testing.assert_array_equal(array(be.batch_quadratic(a, swap, b)), [16, 52])
+    np.testing.assert_array_equal(array(be.batch_quadratic(a, swap, b, axis=1)), [16, 52])
+
+
+def test_softmax_and_argmax_along_axis_one():
+    x = be.float_tensor([[0.0, np.log(3.0)], [np.log(4.0), 0.0]])
+    np.testing.assert_allclose(array(be.softmax(x)), [[0.25, 0.75], [0.8, 0.2]], rtol=1e-6)
+    np.testing.assert_array_equal(array(be.argmax(x, axis=1)), [1, 0])
+
+
+def test_pure_python_helpers(capsys):
+    assert be.accumulate(func=abs, a=[-1, 2]) == 3
+    assert be.apply(func=abs, a=[-1, 2]) == [1, 2]
+    assert be.mapzip(func=max, a=[1, 4], b=[2, 3]) == [2, 4]
+    be.maybe_print("seen")
+    be.maybe_print("not seen", verbose=False)
+    assert capsys.readouterr().out == "seen\n"

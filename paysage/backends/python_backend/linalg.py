@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from paysage.backends.python_backend.tensor import Double, Float, mean, std, tmax, tmin, tsum
+from paysage.backends.python_backend.tensor import Double, Float, mean, tmax, tmin, tsum
 from paysage.errors import DataError, ShapeError
 
 # --------------------------------------------------------------------------------------- products
@@ -13,7 +13,10 @@ from paysage.errors import DataError, ShapeError
 def dot(a, b, out=None):
     # np.dot hands transposed views to BLAS as they are and copies what BLAS cannot read; it
     # writes to contiguous memory of the product's dtype only, np.matmul anywhere.
-    if out is None or (out.flags.c_contiguous and out.dtype == a.dtype == b.dtype):
+    if out is None:
+        product = np.dot(a, b)
+        return product.item() if product.ndim == 0 else product
+    if out.flags.c_contiguous and out.dtype == a.dtype == b.dtype:
         return np.dot(a, b, out=out)
     return np.matmul(a, b, out=out)
 
@@ -22,12 +25,12 @@ def outer(a, b):
     return np.outer(a, b)
 
 
-def batch_dot(vis, W, hid):
-    return np.einsum("ij,ij->i", np.dot(vis, W), hid)
+def batch_dot(a, b, axis=1):
+    return tsum(a * b, axis=axis)
 
 
-def batch_quadratic(vis, W, hid):
-    return batch_dot(vis, W, hid)
+def batch_quadratic(vis, W, hid, axis=1):
+    return batch_dot(np.dot(vis, W), hid, axis)
 
 
 def batch_outer(vis, hid):
@@ -40,7 +43,7 @@ def affine(a, b, W):
 
 
 def quadratic(a, b, W):
-    return np.dot(a, np.dot(W, b))
+    return dot(a, np.dot(W, b))
 
 
 # ------------------------------------------------------------------------------------- statistics
@@ -49,32 +52,34 @@ def quadratic(a, b, W):
 def norm(x, axis=None, keepdims=False):
     if x.dtype.kind != "f":
         x = x.astype(Float)
-    return np.linalg.norm(x, axis=axis, keepdims=keepdims)
+    length = np.linalg.norm(x, axis=axis, keepdims=keepdims)
+    return length.item() if axis is None and not keepdims else length
 
 
 def normalize(x):
     return x / tsum(x)
 
 
-def center(x):
-    return x - mean(x, axis=0)
+def center(x, axis=0):
+    return x - mean(x, axis=axis, keepdims=True)
 
 
 def cov(x, y):
-    return np.dot(center(x).T, center(y)) / len(x)
+    with np.errstate(invalid="ignore"):  # NaN for one row
+        return np.dot(center(x).T, center(y)) / (len(x) - 1)
 
 
 def corr(x, y):
-    scale_x, scale_y = _scale(x), _scale(y)
-    return cov(x, y) / np.outer(scale_x, scale_y)
+    x, y = center(x), center(y)
+    return np.dot((x / _length(x)).T, y / _length(y))
 
 
-def _scale(x):
-    """The columns' standard deviations, infinite where a column is constant.
+def _length(x):
+    """The norms of centered columns, infinite where a column was constant.
 
-    The deviation of a constant column need not come out as zero: its mean is rounded.
+    The deviations of a constant column need not come out as zero: its mean is rounded.
     """
-    return np.where(tmax(x, axis=0) == tmin(x, axis=0), Float(np.inf), std(x, axis=0))
+    return np.where(tmax(x, axis=0) == tmin(x, axis=0), Float(np.inf), np.sqrt(tsum(x * x, axis=0)))
 
 
 # --------------------------------------------------------------------------------- decompositions
@@ -111,7 +116,7 @@ def matrix_sqrt(mat):
 
 
 def logdet(mat):
-    return np.linalg.slogdet(_square(mat, "logdet"))[1].astype(mat.dtype)
+    return np.linalg.slogdet(_square(mat, "logdet"))[1].item()
 
 
 def _square(mat, name):

@@ -150,7 +150,7 @@ def minimum(x, y):
 def _limit(x, a_min, a_max, out=None):
     """np.clip, which before NumPy 2.1 refused to have no bound at all."""
     if a_min is None and a_max is None:
-        return x.copy() if out is None else out
+        return np.array(x) if out is None else out
     return np.clip(x, a_min, a_max, out=out)
 
 
@@ -162,12 +162,12 @@ def clip_(x, a_min=None, a_max=None):
     return _limit(x, a_min, a_max, out=x)
 
 
-def tclip(x, a_min, a_max):
-    return np.clip(x, a_min, a_max)
+def tclip(x, a_min=None, a_max=None):
+    return _limit(x, a_min, a_max)
 
 
-def tclip_(x, a_min, a_max):
-    return np.clip(x, a_min, a_max, out=x)
+def tclip_(x, a_min=None, a_max=None):
+    return _limit(x, a_min, a_max, out=x)
 
 
 def mix(w, x, y):

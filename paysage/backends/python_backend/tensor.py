@@ -102,16 +102,16 @@ def empty_like(x):
     return np.empty_like(x, order="C")
 
 
-def zeros(shape):
-    return np.zeros(shape, dtype=Float)
+def zeros(shape, dtype=None):
+    return np.zeros(shape, dtype=Float if dtype is None else dtype)
 
 
 def zeros_like(x):
     return np.zeros_like(x, order="C")
 
 
-def ones(shape):
-    return np.ones(shape, dtype=Float)
+def ones(shape, dtype=None):
+    return np.ones(shape, dtype=Float if dtype is None else dtype)
 
 
 def ones_like(x):
@@ -142,9 +142,9 @@ def fill_diagonal_(mat, value):
     return mat
 
 
-def trange(start, end, step=1):
+def trange(start, end, step=1, dtype=None):
     # Stepping in double precision: single precision steps would add up their rounding.
-    return np.arange(start, end, step, dtype=Double).astype(Float)
+    return np.arange(start, end, step, dtype=Double).astype(Float if dtype is None else dtype)
 
 
 # ----------------------------------------------------------------------------- shape and indexing
@@ -186,8 +186,8 @@ def transpose(x):
     return np.transpose(x)
 
 
-def index_select(x, indices, axis=0):
-    return np.take(x, indices, axis=axis)
+def index_select(x, indices, dim=0):
+    return np.take(x, indices, axis=dim)
 
 
 def scatter_(x, indices, value):
@@ -216,10 +216,16 @@ def _narrow(result, x):
     return result.astype(x.dtype if x.dtype.kind == "f" else Float, copy=False)
 
 
+def _number(result, axis, keepdims):
+    """Return the result of a reduction, as a Python number if it is one over all elements."""
+    return result.item() if axis is None and not keepdims else result
+
+
 def tsum(x, axis=None, keepdims=False):
     if x.dtype.kind != "f":
-        return np.sum(x, axis=axis, keepdims=keepdims)
-    return _narrow(np.sum(x, axis=axis, dtype=_accumulator(x), keepdims=keepdims), x)
+        return _number(np.sum(x, axis=axis, keepdims=keepdims), axis, keepdims)
+    total = np.sum(x, axis=axis, dtype=_accumulator(x), keepdims=keepdims)
+    return _number(_narrow(total, x), axis, keepdims)
 
 
 def mean(x, axis=None, keepdims=False):
@@ -227,43 +233,51 @@ def mean(x, axis=None, keepdims=False):
         total = np.add.reduce(x)  # as np.mean does it, but for what that takes to find out
         total /= x.dtype.type(len(x))
         return total
-    return _narrow(np.mean(x, axis=axis, dtype=_accumulator(x), keepdims=keepdims), x)
+    average = np.mean(x, axis=axis, dtype=_accumulator(x), keepdims=keepdims)
+    return _number(_narrow(average, x), axis, keepdims)
+
+
+def _variance(x, axis, keepdims):
+    """Return the sum of squared deviations over n - 1, in the dtype of x; NaN where n < 2."""
+    if (x.size if axis is None else x.shape[axis]) < 2:  # where NumPy would warn
+        return _narrow(np.full(np.sum(x, axis=axis, keepdims=keepdims).shape, np.nan), x)
+    return _narrow(np.var(x, axis=axis, dtype=_accumulator(x), ddof=1, keepdims=keepdims), x)
 
 
 def var(x, axis=None, keepdims=False):
-    return _narrow(np.var(x, axis=axis, dtype=_accumulator(x), keepdims=keepdims), x)
+    return _number(_variance(x, axis, keepdims), axis, keepdims)
 
 
 def std(x, axis=None, keepdims=False):
-    return np.sqrt(var(x, axis, keepdims))
+    return _number(np.sqrt(_variance(x, axis, keepdims)), axis, keepdims)
 
 
 def tprod(x, axis=None, keepdims=False):
-    return np.prod(x, axis=axis, keepdims=keepdims)
+    return _number(np.prod(x, axis=axis, keepdims=keepdims), axis, keepdims)
 
 
 def tmax(x, axis=None, keepdims=False):
-    return np.max(x, axis=axis, keepdims=keepdims)
+    return _number(np.max(x, axis=axis, keepdims=keepdims), axis, keepdims)
 
 
 def tmin(x, axis=None, keepdims=False):
-    return np.min(x, axis=axis, keepdims=keepdims)
+    return _number(np.min(x, axis=axis, keepdims=keepdims), axis, keepdims)
 
 
 def argmax(x, axis=None, keepdims=False):
-    return np.argmax(x, axis=axis, keepdims=keepdims)
+    return _number(np.argmax(x, axis=axis, keepdims=keepdims), axis, keepdims)
 
 
 def argmin(x, axis=None, keepdims=False):
-    return np.argmin(x, axis=axis, keepdims=keepdims)
+    return _number(np.argmin(x, axis=axis, keepdims=keepdims), axis, keepdims)
 
 
 def tany(x, axis=None, keepdims=False):
-    return np.any(x, axis=axis, keepdims=keepdims)
+    return _number(np.any(x, axis=axis, keepdims=keepdims), axis, keepdims)
 
 
 def tall(x, axis=None, keepdims=False):
-    return np.all(x, axis=axis, keepdims=keepdims)
+    return _number(np.all(x, axis=axis, keepdims=keepdims), axis, keepdims)
 
 
 def cumsum(x, axis=0):
@@ -272,11 +286,11 @@ def cumsum(x, axis=0):
     return np.cumsum(x, axis=axis, dtype=Double).astype(x.dtype, copy=False)
 
 
-def sort(x, axis=-1):
+def sort(x, axis=None):
     return np.sort(x, axis=axis)
 
 
-def argsort(x, axis=-1):
+def argsort(x, axis=None):
     return np.argsort(x, axis=axis, kind="stable")
 
 

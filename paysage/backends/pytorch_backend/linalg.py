@@ -4,7 +4,7 @@
 
 import torch
 
-from paysage.backends.pytorch_backend.tensor import Double, floating, mean, std, tmax, tmin, tsum
+from paysage.backends.pytorch_backend.tensor import Double, floating, mean, tmax, tmin, tsum
 from paysage.errors import DataError, ShapeError
 
 # --------------------------------------------------------------------------------------- products
@@ -13,19 +13,20 @@ from paysage.errors import DataError, ShapeError
 def dot(a, b, out=None):
     if a.ndim == 2 and b.ndim == 2:
         return torch.mm(a, b, out=out)
-    return torch.matmul(a, b, out=out)
+    product = torch.matmul(a, b, out=out)
+    return product.item() if product.ndim == 0 and out is None else product
 
 
 def outer(a, b):
     return torch.outer(a, b)
 
 
-def batch_dot(vis, W, hid):
-    return torch.mm(vis, W).mul_(hid).sum(1)
+def batch_dot(a, b, axis=1):
+    return tsum(a * b, axis=axis)
 
 
-def batch_quadratic(vis, W, hid):
-    return batch_dot(vis, W, hid)
+def batch_quadratic(vis, W, hid, axis=1):
+    return tsum(torch.mm(vis, W).mul_(hid), axis=axis)
 
 
 def batch_outer(vis, hid):
@@ -38,38 +39,40 @@ def affine(a, b, W):
 
 
 def quadratic(a, b, W):
-    return torch.dot(a, torch.mv(W, b))
+    return torch.dot(a, torch.mv(W, b)).item()
 
 
 # ------------------------------------------------------------------------------------- statistics
 
 
 def norm(x, axis=None, keepdims=False):
-    return torch.linalg.vector_norm(floating(x), 2, axis, keepdims)
+    length = torch.linalg.vector_norm(floating(x), 2, axis, keepdims)
+    return length.item() if axis is None and not keepdims else length
 
 
 def normalize(x):
-    return x / tsum(x)
+    return x / torch.sum(x)
 
 
-def center(x):
-    return x - mean(x, axis=0)
+def center(x, axis=0):
+    return x - mean(x, axis=axis, keepdims=True)
 
 
 def cov(x, y):
-    return torch.mm(center(x).t(), center(y)) / len(x)
+    return torch.mm(center(x).t(), center(y)) / (len(x) - 1)
 
 
 def corr(x, y):
-    return cov(x, y) / torch.outer(_scale(x), _scale(y))
+    x, y = center(x), center(y)
+    return torch.mm((x / _length(x)).t(), y / _length(y))
 
 
-def _scale(x):
-    """The columns' standard deviations, infinite where a column is constant.
+def _length(x):
+    """The norms of centered columns, infinite where a column was constant.
 
-    The deviation of a constant column need not come out as zero: its mean is rounded.
+    The deviations of a constant column need not come out as zero: its mean is rounded.
     """
-    return std(x, axis=0).masked_fill(tmax(x, axis=0) == tmin(x, axis=0), torch.inf)
+    return norm(x, axis=0).masked_fill(tmax(x, axis=0) == tmin(x, axis=0), torch.inf)
 
 
 # --------------------------------------------------------------------------------- decompositions
@@ -105,7 +108,7 @@ def matrix_sqrt(mat):
 
 
 def logdet(mat):
-    return torch.linalg.slogdet(_square(mat, "logdet"))[1].to(mat.dtype)
+    return torch.linalg.slogdet(_square(mat, "logdet"))[1].item()
 
 
 def _square(mat, name):

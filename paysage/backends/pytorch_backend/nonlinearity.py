@@ -6,17 +6,18 @@ import math
 
 import torch
 
-from paysage.backends.pytorch_backend.tensor import EPSILON, Tensor, floating
+from paysage.backends.pytorch_backend.tensor import EPSILON, Tensor, floating, tensor_of
 
 # ----------------------------------------------------------------------------------- one argument
 
 
 def tabs(x):
-    return torch.abs(x)
+    return torch.abs(tensor_of(x))
 
 
 def sign(x):
     # torch.sign calls NaN zero.
+    x = tensor_of(x)
     return torch.where(x != x, x, torch.sign(x)) if x.is_floating_point() else torch.sign(x)
 
 
@@ -33,7 +34,7 @@ def tceil(x):
 
 
 def square(x):
-    return torch.square(x)
+    return torch.square(tensor_of(x))
 
 
 def sqrt(x):
@@ -124,14 +125,17 @@ def tpow(x, a):
 
 
 def maximum(x, y):
+    x = tensor_of(x)
     return torch.maximum(x, y) if isinstance(y, Tensor) else torch.clamp(x, min=y)
 
 
 def minimum(x, y):
+    x = tensor_of(x)
     return torch.minimum(x, y) if isinstance(y, Tensor) else torch.clamp(x, max=y)
 
 
 def clip(x, a_min=None, a_max=None):
+    x = tensor_of(x)
     if a_min is None and a_max is None:
         return x.clone()
     return torch.clamp(x, a_min, a_max)
@@ -141,13 +145,17 @@ def clip_(x, a_min=None, a_max=None):
     return x if a_min is None and a_max is None else x.clamp_(a_min, a_max)
 
 
-def tclip(x, a_min, a_max):
+def tclip(x, a_min=None, a_max=None):
+    return tclip_(tensor_of(x).clone(), a_min, a_max)
+
+
+def tclip_(x, a_min=None, a_max=None):
     # Two steps: PyTorch does not take a tensor and a number together.
-    return torch.clamp(x, min=a_min).clamp_(max=a_max)
-
-
-def tclip_(x, a_min, a_max):
-    return x.clamp_(min=a_min).clamp_(max=a_max)
+    if a_min is not None:
+        x.clamp_(min=a_min)
+    if a_max is not None:
+        x.clamp_(max=a_max)
+    return x
 
 
 def mix(w, x, y):

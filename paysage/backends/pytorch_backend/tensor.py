@@ -114,16 +114,16 @@ def empty_like(x):
     return torch.empty_like(x, memory_format=CONTIGUOUS)
 
 
-def zeros(shape):
-    return torch.zeros(shape, dtype=Float, device=device.current())
+def zeros(shape, dtype=None):
+    return torch.zeros(shape, dtype=dtype or Float, device=device.current())
 
 
 def zeros_like(x):
     return torch.zeros_like(x, memory_format=CONTIGUOUS)
 
 
-def ones(shape):
-    return torch.ones(shape, dtype=Float, device=device.current())
+def ones(shape, dtype=None):
+    return torch.ones(shape, dtype=dtype or Float, device=device.current())
 
 
 def ones_like(x):
@@ -155,9 +155,10 @@ def fill_diagonal_(mat, value):
     return mat
 
 
-def trange(start, end, step=1):
+def trange(start, end, step=1, dtype=None):
     # Stepping in double precision: single precision steps would add up their rounding.
-    return torch.arange(start, end, step, dtype=Double, device=device.current()).to(Float)
+    numbers = torch.arange(start, end, step, dtype=Double, device=device.current())
+    return numbers.to(dtype or Float)
 
 
 # ----------------------------------------------------------------------------- shape and indexing
@@ -204,8 +205,8 @@ def transpose(x):
     return x.t() if x.ndim <= 2 else x.permute(*reversed(range(x.ndim)))
 
 
-def index_select(x, indices, axis=0):
-    return torch.index_select(x, axis, indices)
+def index_select(x, indices, dim=0):
+    return torch.index_select(x, dim, indices)
 
 
 def scatter_(x, indices, value):
@@ -224,40 +225,56 @@ def where(cond, a, b):
 # ------------------------------------------------------------------------------------- reductions
 
 
+def _number(result, axis, keepdims):
+    """Return the result of a reduction, as a Python number if it is one over all elements."""
+    return result.item() if axis is None and not keepdims else result
+
+
 def _reduce(function, x, axis, keepdims):
-    """A reduction along an axis, or over all elements, that knows only axes."""
+    """A reduction along an axis, or over all elements, by a function that takes only axes."""
     if axis is not None:
         return function(x, axis, keepdims)
     result = function(x.reshape(-1), 0, False)
-    return result.reshape((1,) * x.ndim) if keepdims else result
+    return result.reshape((1,) * x.ndim) if keepdims else result.item()
+
+
+def tensor_of(x):
+    """Return a tensor as it is, and a Python number as a 0-dimensional Float tensor."""
+    return x if isinstance(x, Tensor) else torch.tensor(x, dtype=Float, device=device.current())
 
 
 def floating(x):
     """A tensor of floats as it is; integers, booleans and Python numbers as Float."""
-    if not isinstance(x, Tensor):
-        return torch.tensor(x, dtype=Float, device=device.current())
+    x = tensor_of(x)
     return x if x.is_floating_point() else x.to(Float)
 
 
 def tsum(x, axis=None, keepdims=False):
-    return torch.sum(x, axis, keepdims)
+    return _number(torch.sum(x, axis, keepdims), axis, keepdims)
 
 
 def mean(x, axis=None, keepdims=False):
     if x.is_floating_point():
-        return torch.mean(x, axis, keepdims)
+        return _number(torch.mean(x, axis, keepdims), axis, keepdims)
     # Integers above 2^24 have no exact Float.
-    return torch.mean(x.to(Double), axis, keepdims).to(Float)
+    return _number(torch.mean(x.to(Double), axis, keepdims).to(Float), axis, keepdims)
+
+
+def _variance(x, axis, keepdims):
+    """Return the sum of squared deviations over n - 1; NaN where n < 2."""
+    if not x.is_floating_point():
+        return _variance(x.to(Double), axis, keepdims).to(Float)
+    if (x.numel() if axis is None else x.shape[axis]) < 2:  # where PyTorch would warn
+        return torch.full_like(torch.sum(x, axis, keepdims), torch.nan)
+    return torch.var(x, axis, correction=1, keepdim=keepdims)
 
 
 def var(x, axis=None, keepdims=False):
-    if x.is_floating_point():
-        return torch.var(x, axis, correction=0, keepdim=keepdims)
-    return torch.var(x.to(Double), axis, correction=0, keepdim=keepdims).to(Float)
+    return _number(_variance(x, axis, keepdims), axis, keepdims)
 
 
 def std(x, axis=None, keepdims=False):
-    return torch.sqrt(var(x, axis, keepdims))
+    return _number(torch.sqrt(_variance(x, axis, keepdims)), axis, keepdims)
 
 
 def tprod(x, axis=None, keepdims=False):
@@ -294,11 +311,13 @@ def cumsum(x, axis=0):
     return torch.cumsum(x, axis, dtype=Double).to(x.dtype)
 
 
-def sort(x, axis=-1):
-    return torch.sort(x, axis).values
+def sort(x, axis=None):
+    return torch.sort(x.reshape(-1)).values if axis is None else torch.sort(x, axis).values
 
 
-def argsort(x, axis=-1):
+def argsort(x, axis=None):
+    if axis is None:
+        return torch.argsort(x.reshape(-1), stable=True)
     return torch.argsort(x, dim=axis, stable=True)
 
 
@@ -306,27 +325,27 @@ def argsort(x, axis=-1):
 
 
 def equal(x, y):
-    return torch.eq(x, y)
+    return torch.eq(tensor_of(x), y)
 
 
 def not_equal(x, y):
-    return torch.ne(x, y)
+    return torch.ne(tensor_of(x), y)
 
 
 def greater(x, y):
-    return torch.gt(x, y)
+    return torch.gt(tensor_of(x), y)
 
 
 def greater_equal(x, y):
-    return torch.ge(x, y)
+    return torch.ge(tensor_of(x), y)
 
 
 def lesser(x, y):
-    return torch.lt(x, y)
+    return torch.lt(tensor_of(x), y)
 
 
 def lesser_equal(x, y):
-    return torch.le(x, y)
+    return torch.le(tensor_of(x), y)
 
 
 def allclose(x, y, rtol=1e-5, atol=1e-8):
@@ -337,12 +356,12 @@ def allclose(x, y, rtol=1e-5, atol=1e-8):
 
 
 def logical_not(x):
-    return torch.logical_not(x)
+    return torch.logical_not(tensor_of(x))
 
 
 def logical_and(x, y):
-    return torch.logical_and(x, y)
+    return torch.logical_and(tensor_of(x), y)
 
 
 def logical_or(x, y):
-    return torch.logical_or(x, y)
+    return torch.logical_or(tensor_of(x), y)

@@ -26,9 +26,9 @@ def test_agrees_with_the_definition(assess, k, divide):
     seen = assess(data, model)
     factor = 1 if divide else 3
     # Distances are exact to float32 rounding, 1e-6 relative; 14 logarithms of them are summed.
-    forward = KLDivergence(k, divide).measure(seen)
+    forward = KLDivergence(k, divide_dimension=divide).measure(seen)
     assert forward == pytest.approx(by_hand(data, model, k, factor), abs=2e-5)
-    backward = ReverseKLDivergence(k, divide).measure(seen)
+    backward = ReverseKLDivergence(k, divide_dimension=divide).measure(seen)
     assert backward == pytest.approx(by_hand(model, data, k, factor), abs=2e-5)
 
 

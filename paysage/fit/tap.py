@@ -76,7 +76,12 @@ mean_square_weight, damping
         self.report: TAPReport | None = None
         self.unconverged = 0
         self._state: StateTAP | None = None
-        self._model: Callable[[], Any] = lambda: None
+        # a reference to the model of the means; None: they belong to the next model that they fit
+        self._model: Callable[[], Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: means without the reference to their model."""
+        return {**vars(self), "_model": None}
 
     def tap_update(self, visible: Tensor, phases: Phases) -> ModelGradient:
         """The gradient of a minibatch (B, V): ⟨∂E/∂θ⟩_data - ∂G/∂θ, plus penalties."""
@@ -91,9 +96,10 @@ mean_square_weight, damping
     def model_state(self, energy: GibbsFreeEnergy) -> StateTAP:
         """Means of the model, found from where they were; what is kept belongs to one model."""
         model = energy.model
-        if self._model() is not model:
-            self._model = weakref.ref(model)
+        if not self._remembers(model):
             self._state, self.unconverged = None, 0
+        if self._model is None or self._model() is not model:
+            self._model = weakref.ref(model)
         if self._state is None or not all(map(be.is_finite_all, self._state)):
             self._state = StateTAP.from_model(self.num_samples, model)
         self._state, self.report = self.rule.run(energy, self._state)
@@ -103,9 +109,18 @@ mean_square_weight, damping
                 warn_unconverged(self.report, self.rule.tolerance)
         return self._state
 
+    def _remembers(self, model: BoltzmannMachine) -> bool:
+        """Return True if the means belong to this model, or fit it after unpickling."""
+        if self._model is not None:
+            return self._model() is model
+        if self._state is None:
+            return False
+        widths = [int(units.shape[1]) for units in self._state]
+        return widths == [layer.num_units for layer in model.layers]
+
     def get_memory(self, model: BoltzmannMachine) -> dict[str, Any]:
         """The means found last, as arrays; None where they are of another model."""
-        state = self._state if self._model() is model else None
+        state = self._state if self._remembers(model) else None
         means = None if state is None else [be.to_numpy_array(units) for units in state]
         return {"means": means, "unconverged": self.unconverged}
 

@@ -70,6 +70,15 @@ class BoltzmannMachine:
         self.blocks = Blocks(self.layers, self.connections)
         self.clamped_sampling: list[int] = []
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled and copied: everything but the working memory of sweeps."""
+        return {key: kept for key, kept in vars(self).items() if key not in ("sweeps", "blocks")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.sweeps = Sweeps(self.layers, self.connections)
+        self.blocks = Blocks(self.layers, self.connections)
+
     def __repr__(self) -> str:
         return f"BoltzmannMachine({self.layers!r})"
 

@@ -115,7 +115,12 @@ class Optimizer(Capturable):
         #: what ``_numbers`` gave for this update, or 0-dimensional tensors that hold it
         self.numbers: tuple[Any, ...] = ()
         self._slots: dict[tuple, list[Tensor]] = {}
-        self._model: Callable[[], Any] = lambda: None
+        # a reference to the model of the slots; None: they belong to the next model that they fit
+        self._model: Callable[[], Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: slots without the reference to their model."""
+        return {**vars(self), "_model": None}
 
     def update_lr(self) -> None:
         """Set the learning rate to the schedule's next value; called at the start of an epoch."""
@@ -170,7 +175,7 @@ class Optimizer(Capturable):
         ConfigError
             If a subclass has attributes of its own that are neither numbers nor names.
         """
-        known = self._model() is model
+        known = self._remembers(model)
         return {
             "settings": {k: _storable(v) for k, v in self._settings().items()},
             "schedule": self.stepsize.get_config(),
@@ -195,11 +200,21 @@ class Optimizer(Capturable):
         self._check_slots(model)
         self._model = weakref.ref(model)
 
+    def _remembers(self, model: BoltzmannMachine) -> bool:
+        """Return True if the slots belong to this model, or fit it after unpickling."""
+        if self._model is not None:
+            return self._model() is model
+        try:
+            self._check_slots(model)
+        except (AttributeError, LookupError, ValueError):
+            return False
+        return bool(self._slots)
+
     def _check_slots(self, model: BoltzmannMachine) -> None:
         owners = self._owners(model)
         for (i, name), slots in self._slots.items():
             own = self._start(be.zeros_like(getattr(owners[i].params, name)))
-            if [be.shape(slot) for slot in slots] != [be.shape(slot) for slot in own]:
+            if [tuple(slot.shape) for slot in slots] != [tuple(slot.shape) for slot in own]:
                 raise ValueError(f"what is remembered of {name} has not its shape")
 
     @staticmethod
@@ -221,8 +236,9 @@ class Optimizer(Capturable):
         """Count one more update of the model, and work out the numbers that it takes."""
         if self.lr is None:
             self.update_lr()
-        if self._model() is not model:
-            self.forget()
+        if self._model is None or self._model() is not model:
+            if not self._remembers(model):
+                self.forget()
             self._model = weakref.ref(model)
         self.updates += 1
         self.numbers = self._numbers()

@@ -290,7 +290,7 @@ def test_a_trainer_without_a_monitor_trains_and_prints_times(capsys, tmp_path):
 
 
 def pcd_of_a_user(visible, model, positive, negative):
-    positive.set_state(State.from_visible(visible, model))
+    positive.set_state_from_visible(visible)
     positive.update_state()
     negative.update_state()
     return model.gradient(positive.state, negative.state)

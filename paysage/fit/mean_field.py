@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from paysage import backends as be
 from paysage.capturable import Capturable
 from paysage.checks import check_number, check_whole
@@ -12,8 +14,12 @@ from paysage.models.sweep import Sweeps
 class MeanField(Capturable):
     """Means of the hidden layers given the data, iterated until they settle.
 
-    With the negative phase of persistent chains the gradient is then that of a lower bound on the
-    likelihood (Salakhutdinov & Hinton 2009). A machine of two layers has its exact means anyway.
+    The posterior of the hidden layers is approximated by independent layers, each distributed as
+    its units are in the field that it receives from the means of its neighbours. With the negative
+    phase of persistent chains the gradient is then that of a lower bound on the likelihood
+    (Salakhutdinov & Hinton 2009). For a layer's own parameters it is ``Layer.field_gradient``; a
+    layer that does not define it is sampled in its settled field. In a model of two layers the
+    posterior is exact.
 
     Parameters
     ----------
@@ -37,14 +43,22 @@ class MeanField(Capturable):
         """Whether the number of sweeps depends on nothing."""
         return self.capturable and self.tolerance == 0
 
-    def settle(self, sweeps: Sweeps, state: State) -> None:
-        """Pass up from the visible units of a state, then sweep, in place."""
+    def settle(self, sweeps: Sweeps, state: State) -> Any:
+        """Pass up from the visible units of a state, then sweep, in place.
+
+        Returns
+        -------
+        tensor (B, n)
+            Field of the layer that was updated last, in scratch memory.
+        """
         sweeps.pass_up(state)
+        field = None
         for _ in range(self.max_sweeps):
             before = [be.copy_tensor(units) for units in state.units[1:]] if self.tolerance else []
-            sweeps.run(1, state, "mean", clamped=(0,))
+            field = sweeps.run(1, state, "mean", clamped=(0,))
             if before and self._settled(before, state):
                 break
+        return field
 
     def _settled(self, before: list, state: State) -> bool:
         changes = zip(state.units[1:], before, strict=True)

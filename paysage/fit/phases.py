@@ -12,9 +12,10 @@ from paysage.errors import ConfigError
 from paysage.fit.mean_field import MeanField
 from paysage.fit.processes import Processes
 from paysage.models import BoltzmannMachine, ModelGradient, State
-from paysage.models.blocks import rows_of, run_apart
+from paysage.models.blocks import run_apart
 from paysage.models.copies import STEPS_WORTH_COPIES, WeightCopies
 from paysage.models.gradient import GradientBuilder
+from paysage.models.state import PhaseState
 from paysage.models.sweep import Sweeps, update_hook
 from paysage.samplers import AutoregressiveGammaSampler, Chains, SequentialMC
 
@@ -29,10 +30,10 @@ class _Block(NamedTuple):
     #: where they are in the whole block, as ``be.draws_of_rows`` takes it; None if they are it
     place: tuple[int, int, int] | None
     sweeps: Sweeps
-    #: views of the units
+    #: views of the units that sweeps move
     state: State
-    #: the same, but for the mean of the last layer in the place of its units
-    ends: State
+    #: views of what the gradient is computed from
+    ends: PhaseState
 
 
 class Phases:
@@ -64,6 +65,9 @@ class Phases:
         Each makes its share of the rows of either phase, with the draws that are theirs in one
         process, and of the gradient.
     """
+
+    # Sweeps move one state, and the gradient is computed from another one, which is called `ends`.
+    # The two share the memory of all layers except those that are summed out at the end of a phase.
 
     def __init__(
         self,
@@ -101,7 +105,13 @@ class Phases:
         self._copies = WeightCopies(model.layers, model.connections, self._kind_of_copies())
         self._own_sweeps: dict[tuple[int, int], Sweeps] = {}
         self._positive: dict[int, State] = {}
-        self._last_mean: dict[int, Tensor] = {}
+        chains_at_means = update_hook(getattr(self.negative, "updater", update_method)) == "mean"
+        #: of the positive and of the negative phase
+        self._summed_out = (
+            self._layers_to_sum_out(1, self._hook == "mean" or positive_phase is not None),
+            self._layers_to_sum_out(0, chains_at_means),
+        )
+        self._memory_of_ends: dict[tuple[int, int], tuple[dict, dict]] = {}
         self._cut: dict[int, tuple[State, list[_Block | None]]] = {}
         #: rows of the minibatch in all processes, where there are several
         self.minibatch = 1
@@ -152,26 +162,20 @@ class Phases:
         return (mine.stop - mine.start) / rows
 
     def positive_state(self, visible: Tensor) -> State:
-        """Start at the minibatch with the visible layer clamped; the last layer at its mean.
+        """Return the state of the positive phase, started at the minibatch, which stays clamped.
 
-        Of several processes each has its share of the rows. The state is overwritten by the next
-        call.
+        The last layer is summed out; with mean fields, so are all hidden layers. Of several
+        processes each has its share of the rows. The state is overwritten by the next call.
         """
         state, tasks = self._positive_tasks(visible)
         self._run(tasks)
         return state
 
-    def layers_at_means(self) -> range:
-        """Layers that the positive state holds at conditional means, not as drawn."""
-        layers = len(self.model.layers)
-        all_of_them = self._hook == "mean" or self.mean_field is not None
-        return range(1 if all_of_them else layers - 1, layers)
-
     def negative_state(self) -> State:
-        """Move the chains on; the last layer at its mean, the others as drawn.
+        """Move the chains on, and return their state with the last layer summed out.
 
-        The chains keep their own draw of the last layer: a mean in its place would bias the next
-        draw of its neighbours. The state is overwritten by the next call.
+        The chains keep their own sample of the last layer: a mean in its place would bias the next
+        sample of its neighbours. The state is overwritten by the next call.
         """
         state, tasks = self._negative_tasks(None)
         self._run(tasks)
@@ -220,12 +224,59 @@ class Phases:
             self.model, self.mcsteps, clamped=[0], updater=self._update_method, beta_std=0.0
         )
 
+    # layers that are summed out
+
+    def _layers_to_sum_out(self, first: int, at_means: bool) -> list[int]:
+        """Numbers, from the first one, of the layers that end a phase summed out.
+
+        These are the last layer and, if sweeps set layers to their means, all layers for which the
+        mean that they are left at is not enough.
+        """
+        last = len(self.model.layers) - 1
+        return [
+            i
+            for i, layer in enumerate(self.model.layers)
+            if i == last or (i >= first and at_means and not layer.mean_is_enough())
+        ]
+
+    def _ends_of(self, phase: int, state: State) -> PhaseState:
+        """Return what the gradient is computed from: the state, except for summed-out layers."""
+        key = phase, state.batch_size()
+        if key not in self._memory_of_ends:
+            means = {i: be.zeros_like(state[i]) for i in self._summed_out[phase]}
+            layers = {i: self.model.layers[i] for i in means}
+            with_field = [
+                i for i, k in layers.items() if k.can_sum_out() and not k.mean_is_enough()
+            ]
+            self._memory_of_ends[key] = means, {i: be.zeros_like(state[i]) for i in with_field}
+        means, fields = self._memory_of_ends[key]
+        return PhaseState([means.get(i, units) for i, units in enumerate(state)], fields)
+
+    def _sum_out(self, phase: int, block: _Block, newest: Tensor | None = None) -> None:
+        """Sum layers out given the fields that they receive from the units of a block.
+
+        Layers that cannot be summed out are sampled, which is unbiased.
+
+        Parameters
+        ----------
+        newest : tensor, optional
+            Field of the layer that is updated last in a sweep, if it is known.
+        """
+        sweeps, ends = block.sweeps, block.ends
+        for i in self._summed_out[phase]:
+            known = newest is not None and i == sweeps.order[-1]
+            field = newest if known else sweeps.field(block.state, i)
+            if i in ends.fields:
+                ends.fields[i][:] = field
+            hook = "mean" if self.model.layers[i].can_sum_out() else "sample"
+            sweeps.apply(ends, i, hook, field)
+
     # blocks of rows
 
     def _parts(self, rows: int) -> list[slice]:
         return self.model.blocks.parts(rows)
 
-    def _blocks(self, phase: int, state: State, ends: State) -> list[_Block | None]:
+    def _blocks(self, phase: int, state: State, ends: PhaseState) -> list[_Block | None]:
         """Blocks of the rows of a state; those of the last call if it is the same state.
 
         Of several processes each has what is its share of a block, or None.
@@ -238,14 +289,13 @@ class Phases:
         return self._cut[phase][1]
 
     def _block(
-        self, phase: int, k: int, whole: slice, part: slice, state: State, ends: State
+        self, phase: int, k: int, whole: slice, part: slice, state: State, ends: PhaseState
     ) -> _Block | None:
         count, total = part.stop - part.start, whole.stop - whole.start
         if count == 0:
             return None
         place = None if count == total else (part.start - whole.start, count, total)
-        views = rows_of(state, part), rows_of(ends, part)
-        return _Block(part, place, self._sweeps(phase, k), *views)
+        return _Block(part, place, self._sweeps(phase, k), state.rows(part), ends.rows(part))
 
     def _mine(self, rows: int) -> slice:
         """Those of so many rows that are made in this process."""
@@ -254,7 +304,7 @@ class Phases:
     def _made(self, state: State) -> State:
         """What is made here of a state."""
         whole = self._share.size == 1
-        return state if whole else rows_of(state, self._mine(state.batch_size()))
+        return state if whole else state.rows(self._mine(state.batch_size()))
 
     def _sweeps(self, phase: int, k: int) -> Sweeps:
         """The sweeps of block k of a phase, with memory of their own."""
@@ -281,37 +331,34 @@ class Phases:
             self._positive[rows] = self.model.sweeps.empty_state(visible)
         state = self._positive[rows]
         state[0] = visible
-        blocks = self._blocks(0, state, state)
-        return self._made(state), [
+        ends = self._ends_of(0, state)
+        blocks = self._blocks(0, state, ends)
+        return self._made(ends), [
             partial(_inside, self._positive_block, visible, block) for block in blocks
         ]
 
     def _positive_block(self, visible: Tensor, block: _Block) -> None:
         state, last = block.state, len(block.state) - 1
         state[0] = visible[block.part]
-        # of two layers the second is about to be replaced: nothing to draw before
+        field = None
+        # of two layers the second one is summed out: there is nothing to sample before
         if last > 1 and self.mean_field is not None:
-            self.mean_field.settle(block.sweeps, state)
+            field = self.mean_field.settle(block.sweeps, state)
         elif last > 1:
             block.sweeps.pass_up(state)
-            block.sweeps.run(self.mcsteps, state, self._hook, clamped=(0,))
-        block.sweeps.update(state, last, "mean")
-
-    def _with_room_for_mean(self, chains: State) -> State:
-        """The same units, but for memory of its own in the place of the last layer."""
-        last, rows = len(chains) - 1, chains.batch_size()
-        if rows not in self._last_mean:
-            self._last_mean[rows] = be.zeros_like(chains[last])
-        return State([*chains.units[:last], self._last_mean[rows]])
+            field = block.sweeps.run(self.mcsteps, state, self._hook, clamped=(0,))
+        self._sum_out(0, block, field)
 
     def _sampler_tasks(self) -> tuple[State, list[Task]]:
-        """The chains of the user move here, by themselves; what is left is the mean."""
+        """Move the user's chains; the tasks that are left sum layers out."""
         self.negative.update_state(self.mcsteps)
-        state = self._with_room_for_mean(self.negative.get_state())
-        return state, [
-            partial(self._sweeps(1, k).update, rows_of(state, part), len(state) - 1, "mean")
-            for k, part in enumerate(self._parts(state.batch_size()))
-        ]
+        chains = self.negative.get_state()
+        ends = self._ends_of(1, chains)
+        tasks: list[Task] = []
+        for k, part in enumerate(self._parts(chains.batch_size())):
+            block = _Block(part, None, self._sweeps(1, k), chains.rows(part), ends.rows(part))
+            tasks.append(partial(self._sum_out, 1, block))
+        return ends, tasks
 
     def _negative_tasks(self, start: Tensor | None) -> tuple[State, list[Task]]:
         if self._betas is None:  # a sampler of the user
@@ -321,9 +368,9 @@ class Phases:
         if start is not None:
             self.negative.restart(int(be.shape(start)[0]))
         chains = self.negative.get_state()
-        state = self._with_room_for_mean(chains)
-        blocks = self._blocks(1, chains, state)
-        self._sample = self._made(state)
+        ends = self._ends_of(1, chains)
+        blocks = self._blocks(1, chains, ends)
+        self._sample = self._made(ends)
         return self._sample, [
             partial(_inside, self._negative_block, start, block) for block in blocks
         ]
@@ -338,10 +385,7 @@ class Phases:
         for _ in range(self.mcsteps):
             beta = self.negative.beta_sampler.next_beta(block.part)
             field = sweeps.run(1, chains, self._hook, beta)
-        # a layer that was updated last has its field still
-        if sweeps.order[-1] != last:
-            field = sweeps.field(chains, last)
-        sweeps.apply(block.ends, last, "mean", field)
+        self._sum_out(1, block, field)
 
 
 def _inside(

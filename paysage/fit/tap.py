@@ -9,8 +9,8 @@ from typing import Any
 from paysage import backends as be
 from paysage.checks import check_whole
 from paysage.fit.phases import Phases
-from paysage.layers.tap import tap_units
 from paysage.models import BoltzmannMachine, ModelGradient, State, StateTAP
+from paysage.models.gradient import mean_energy_gradient
 from paysage.models.tap import GibbsFreeEnergy, check_order
 from paysage.models.tap_descent import Minimizer, TAPReport, warn_unconverged
 
@@ -90,7 +90,7 @@ mean_square_weight, damping
         gradient = energy.parameter_gradient(self.model_state(energy))
         data = phases.positive_state(visible)
         phases.data = data
-        _subtract_from(gradient, model, data, phases.layers_at_means())
+        _subtract_from(gradient, model, data)
         return gradient
 
     def model_state(self, energy: GibbsFreeEnergy) -> StateTAP:
@@ -131,31 +131,18 @@ mean_square_weight, damping
         self._model, self.unconverged = weakref.ref(model), memory["unconverged"]
 
 
-def _subtract_from(
-    gradient: ModelGradient, model: BoltzmannMachine, data: State, at_means: range
-) -> None:
-    """Replace the model's part by ⟨∂E/∂θ⟩_data minus it, plus penalties, in place.
-
-    Parameters
-    ----------
-    at_means : range
-        Layers that hold conditional means, so that the spread of their units is to be added.
-    """
+def _subtract_from(gradient: ModelGradient, model: BoltzmannMachine, data: State) -> None:
+    """Replace the model's part by ⟨∂E/∂θ⟩_data minus it, plus penalties, in place."""
     rows = data.batch_size()
     seen = [layer.connected(u) for layer, u in zip(model.layers, data, strict=True)]
     for i, (layer, part) in enumerate(zip(model.layers, gradient.layers, strict=True)):
-        field = model.sweeps.field(data, i) if layer.gradient_needs_field else None
-        terms = [layer.energy_gradient(data[i], field)]
-        if i in at_means:
-            terms.append(tap_units(layer).spread_gradient(data[i], 0.0, 0.0, 1.0))
-        _replace(layer, part, terms)
+        _replace(layer, part, mean_energy_gradient(model, data, i))
     for c, part in zip(model.connections, gradient.weights, strict=True):
         pull = be.batch_outer(seen[c.target_index], seen[c.domain_index]) / rows
-        _replace(c.weights, part, [[-pull]])
+        _replace(c.weights, part, [-pull])
 
 
-def _replace(owner: Any, part: Any, terms: list[Any]) -> None:
-    for k, (name, leaf) in enumerate(zip(owner.params._fields, part, strict=True)):
-        total = sum(term[k] for term in terms) - leaf
-        leaf[:] = 0.0 if name in owner.fixed_params else total
+def _replace(owner: Any, part: Any, positive: Any) -> None:
+    for name, leaf, term in zip(owner.params._fields, part, positive, strict=True):
+        leaf[:] = 0.0 if name in owner.fixed_params else term - leaf
     owner.add_penalty_gradients_(part)

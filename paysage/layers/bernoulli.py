@@ -27,6 +27,7 @@ class BernoulliLayer(Layer):
     support = (0.0, 1.0)
     values = (0.0, 1.0)
     gradient_needs_field = False
+    linear_energy = True
     capturable = True
 
     def init_params(self) -> BernoulliParams:

@@ -59,6 +59,13 @@ class GaussianLayer(Layer):
             -self.rescaled(be.mean(away, axis=0)), self.rescaled(be.mean(bent, axis=0))
         )
 
+    def field_gradient(self, field: Tensor) -> GaussianParams:
+        # units are normal: x - loc has mean f and variance var, hence the -1/2
+        bent = field * (0.5 * field + self.centered(self.params.loc))
+        return GaussianParams(
+            -self.rescaled(be.mean(field, axis=0)), self.rescaled(be.mean(bent, axis=0)) - 0.5
+        )
+
     def fit_marginal(self, moments: Any) -> None:
         # shrinking the variance by 1% towards one keeps units that never vary finite
         self.params.loc[:] = moments.mean

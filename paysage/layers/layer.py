@@ -38,14 +38,23 @@ class Layer(Parametric):
     | ``sample(field, beta=None, out=None)`` | a draw of each unit, (B, n) |
     | ``log_partition(field, beta=None)`` | log Σ exp(-beta (energy - rescaled · field)), (B,) |
     | ``energy_gradient(units, field)`` | see below, a named tuple |
+    | ``field_gradient(field)`` | optional; see below, a named tuple |
     | ``fit_marginal(moments)`` | see below, changes the parameters |
 
-    The sum (or integral) of ``log_partition`` is over the states of the units. ``energy_gradient``
-    is the derivative of energy - rescaled · field by each parameter, averaged over rows.
+    The sum (or integral) of ``log_partition`` is over the states of the units. Two hooks are
+    derivatives by the parameters, averaged over rows:
+
+    * ``energy_gradient``: the derivative of energy - connected · field at the given units.
+    * ``field_gradient``: its conditional expectation given the field, which is the derivative of
+      -conditional_log_partition(field). Training uses it for layers that are summed out. It is not
+      ``energy_gradient`` at the conditional mean, unless ``energy_gradient`` is linear in the
+      units: a layer with ``linear_energy = True`` need not define it. A layer with neither is
+      sampled where other layers are summed out; the gradient is then noisier, but unbiased.
+
     ``fit_marginal`` sets the parameters such that the isolated layer has the mean and the variance
     ``moments.mean`` and ``moments.var``. In training, hooks run in several threads at once, on rows
     of their own: a layer keeps no scratch memory. What ``sample`` and ``mean`` draw by the backend
-    stays reproducible; ``energy_gradient`` draws nothing.
+    stays reproducible; ``energy_gradient`` and ``field_gradient`` must not draw random numbers.
 
     Random states, zero gradients, configuration, saving, fixed parameters, penalties, constraints
     and centering come from here. Units that are independent of one another, given the field, and
@@ -68,6 +77,9 @@ class Layer(Parametric):
     values: ClassVar[tuple[float, ...] | None] = None
     #: False if ``energy_gradient`` ignores its field, which saves a matrix product in training
     gradient_needs_field: ClassVar[bool] = True
+    #: True if ``energy_gradient`` is linear in the units, so that at their conditional means it is
+    #: the conditional expectation and ``field_gradient`` need not be defined
+    linear_energy: ClassVar[bool] = False
     #: weight of a new minibatch in the running mean of a centered layer
     offset_rate: ClassVar[float] = 0.01
     #: whether means of units pass for units, as those that one layer hands to the next do
@@ -123,11 +135,29 @@ class Layer(Parametric):
         """Derivative of the energy by each parameter, averaged over rows."""
         raise NotImplementedError(f"{type(self).__name__} does not define energy_gradient()")
 
+    def field_gradient(self, field: Tensor) -> Any:
+        """Return E[∂(energy - connected · field)/∂θ | field], averaged over rows.
+
+        This is the derivative of -conditional_log_partition(field) by each parameter. The default
+        is ``energy_gradient`` at the conditional mean, which is exact if ``linear_energy``.
+        """
+        if not self.linear_energy:
+            raise NotImplementedError(f"{type(self).__name__} does not define field_gradient()")
+        return self.energy_gradient(self.mean(field), field)
+
     def fit_marginal(self, moments: Any) -> None:
         """Give the isolated layer the moments ``moments.mean`` and ``moments.var``, each (n,)."""
         raise NotImplementedError(f"{type(self).__name__} does not define fit_marginal()")
 
     # what every layer has
+
+    def mean_is_enough(self) -> bool:
+        """Return True if the conditional mean is all that a gradient needs to sum the layer out."""
+        return self.linear_energy and type(self).field_gradient is Layer.field_gradient
+
+    def can_sum_out(self) -> bool:
+        """Return True if gradients can sum the layer out given its field, without sampling it."""
+        return self.linear_energy or type(self).field_gradient is not Layer.field_gradient
 
     def num_states(self) -> int | None:
         """Number of states of the layer as a whole; None where they cannot be listed."""

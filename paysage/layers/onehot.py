@@ -31,6 +31,7 @@ class OneHotLayer(Layer):
 
     support = (0.0, 1.0)
     gradient_needs_field = False
+    linear_energy = True
     capturable = True
 
     def init_params(self) -> OneHotParams:

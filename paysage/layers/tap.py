@@ -72,10 +72,11 @@ class TAPUnits:
         return beta * work - self.layer.conditional_log_partition(field, beta)
 
     def spread_gradient(self, means: Tensor, by_variance: Any, by_third: Any, beta: float) -> Any:
-        """What the spread of the units about their means adds to the parameters' derivatives.
+        """Return what the spread of the units adds to the free energy's derivatives by parameters.
 
-        The rest is ``layer.energy_gradient`` at the means. Nothing, where the layer's energy is
-        linear in the units and its cumulants do not depend on the parameters at fixed means.
+        The derivatives at fixed means are this and ``layer.energy_gradient`` at the means. It is
+        zero where the layer's energy is linear in the units and its cumulants do not depend on the
+        parameters at fixed means.
 
         Parameters
         ----------

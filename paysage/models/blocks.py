@@ -50,7 +50,7 @@ class Blocks:
                 partial(
                     self._sweeps_of(k, copied).run,
                     steps,
-                    rows_of(state, part),
+                    state.rows(part),
                     hook,
                     part_of(beta, part),
                     clamped,
@@ -75,11 +75,6 @@ def run_apart(tasks: Sequence[Callable[[], Any]]) -> None:
 def _inside(draws: AbstractContextManager[None], task: Callable[[], Any]) -> None:
     with draws:
         task()
-
-
-def rows_of(state: State, part: slice) -> State:
-    """Some rows of a state: views of its memory."""
-    return State(units[part] for units in state)
 
 
 def part_of(beta: Any, part: slice) -> Any:

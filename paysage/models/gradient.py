@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from paysage import backends as be
 from paysage.layers import Layer
 from paysage.models.graph import Connection
-from paysage.models.state import State
+from paysage.models.state import PhaseState, State
 from paysage.threads import pieces, side_by_side
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class GradientBuilder:
         ----------
         data, sample : State
             States of the positive and of the negative phase; their numbers of rows may differ.
+            Layers that a ``PhaseState`` sums out enter by their conditional expectations.
         weight : float
             Of the mean over the sample.
         """
@@ -123,14 +124,11 @@ class GradientBuilder:
 
     def _layer(self, i: int, layer: Layer, data: State, sample: State, weight: float) -> None:
         gradient = self.result.layers[i]
-        means = []
-        for state in (data, sample):
-            field = self.model.sweeps.field(state, i) if layer.gradient_needs_field else None
-            means.append(layer.energy_gradient(state[i], field))
+        positive, negative = (mean_energy_gradient(self.model, s, i) for s in (data, sample))
         for name in layer.trainable():
             leaf = getattr(gradient, name)
-            leaf[:] = getattr(means[0], name)
-            leaf -= weight * getattr(means[1], name)
+            leaf[:] = getattr(positive, name)
+            leaf -= weight * getattr(negative, name)
         layer.add_penalty_gradients_(gradient)
 
     def _weights(
@@ -145,6 +143,18 @@ class GradientBuilder:
         be.moment_gap(data_t, data_d, sample_t, sample_d, out=out, scratch=scratch, part=part)
         for a, b in corrections:
             be.add_outer_(out, a, b, -1.0, part)
+
+
+def mean_energy_gradient(model: BoltzmannMachine, state: State, i: int) -> Any:
+    """Return the mean over rows of ∂E/∂θ, as a named tuple, for the parameters of layer i.
+
+    If the state sums the layer out, it is the conditional expectation given the layer's field.
+    """
+    layer = model.layers[i]
+    if isinstance(state, PhaseState) and i in state.fields:
+        return layer.field_gradient(state.fields[i])
+    field = model.sweeps.field(state, i) if layer.gradient_needs_field else None
+    return layer.energy_gradient(state[i], field)
 
 
 def _centering(

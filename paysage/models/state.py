@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,6 +150,38 @@ class State:
     def batch_size(self) -> int:
         """Number of rows B."""
         return int(be.shape(self.units[0])[0])
+
+    def rows(self, part: slice) -> State:
+        """Return a state of some of the rows, which shares memory with this one."""
+        return State(units[part] for units in self.units)
+
+
+class PhaseState(State):
+    """State of one phase of training, in which some layers are summed out given their fields.
+
+    A layer with a field stands for the conditional distribution of its units in that field. Its
+    tensor holds their conditional means, which is what couplings see of it; its own parameters get
+    ``Layer.field_gradient``. A layer without a field holds units, or means of units where
+    ``Layer.mean_is_enough``; its parameters get ``Layer.energy_gradient``.
+
+    Parameters
+    ----------
+    tensors : iterable of tensors
+        As for ``State``.
+    fields : dictionary of int to tensor (B, n)
+        Fields of the layers that are summed out, by number of the layer.
+    """
+
+    __slots__ = ("fields",)
+
+    def __init__(self, tensors: Iterable[Tensor], fields: Mapping[int, Tensor]) -> None:
+        super().__init__(tensors)
+        self.fields = dict(fields)
+
+    def rows(self, part: slice) -> PhaseState:
+        """Return a state of some of the rows, which shares memory with this one."""
+        fields = {i: field[part] for i, field in self.fields.items()}
+        return PhaseState((units[part] for units in self.units), fields)
 
 
 class StateTAP(State):

@@ -15,8 +15,8 @@ SpinParams = namedtuple("SpinParams", ["loc"])
 class SpinLayer(layers.Layer):
     """Spins with energy -loc · x, x in {-1, 1}."""
 
-    support, values, gradient_needs_field = (-1.0, 1.0), (-1.0, 1.0), False
-    capturable = True  # no hook looks at a number in a tensor: a GPU may record the step
+    support, values = (-1.0, 1.0), (-1.0, 1.0)
+    gradient_needs_field, linear_energy, capturable = False, True, True
 
     def init_params(self):
         return SpinParams(be.zeros((self.num_units,)))

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 import reference
+from ternary import SampledTernary, TernaryLayer
 
 from paysage import backends as be
 from paysage.layers import BernoulliLayer, GaussianLayer, OneHotLayer, Weights
 from paysage.models import BoltzmannMachine, Connection, State
 
-TYPES = {"B": BernoulliLayer, "G": GaussianLayer, "O": OneHotLayer}
-NAMES = {BernoulliLayer: "bernoulli", GaussianLayer: "gaussian", OneHotLayer: "onehot"}
+TYPES = {
+    "B": BernoulliLayer,
+    "G": GaussianLayer,
+    "O": OneHotLayer,
+    "T": TernaryLayer,
+    "S": SampledTernary,
+}
+NAMES = {
+    BernoulliLayer: "bernoulli",
+    GaussianLayer: "gaussian",
+    OneHotLayer: "onehot",
+    TernaryLayer: "ternary",
+    SampledTernary: "ternary",
+}
 
 
 def build(kinds, sizes, edges=None, seed=0, scale=0.7, center=False):
-    """Layers of types (letters B, G, O) and sizes; a chain unless edges are given."""
+    """Layers of types (letters of TYPES) and sizes; a chain unless edges are given."""
     rng = np.random.default_rng(seed)
     layers = [TYPES[k](n, center=center) for k, n in zip(kinds, sizes, strict=True)]
     if edges is None:
@@ -27,6 +40,8 @@ def build(kinds, sizes, edges=None, seed=0, scale=0.7, center=False):
         layer.params.loc[:] = be.float_tensor(0.5 * rng.standard_normal(n))
         if isinstance(layer, GaussianLayer):
             layer.params.log_var[:] = be.float_tensor(rng.uniform(-0.5, 0.5, n))
+        if isinstance(layer, SampledTernary):
+            layer.params.quad[:] = be.float_tensor(0.5 * rng.standard_normal(n))
         if center:
             layer.offset[:] = be.float_tensor(rng.uniform(0.1, 0.9, n))
     return BoltzmannMachine(layers, links)
@@ -78,6 +93,7 @@ def random_state(model, num_rows, seed=5):
         if isinstance(layer, OneHotLayer):
             rows.append(np.eye(layer.num_units)[rng.integers(0, layer.num_units, num_rows)])
         else:
-            binary = isinstance(layer, BernoulliLayer)
-            rows.append(rng.integers(0, 2, shape) if binary else rng.normal(0.3, 1.5, shape))
+            real = isinstance(layer, GaussianLayer)
+            top = 3 if isinstance(layer, SampledTernary) else 2
+            rows.append(rng.normal(0.3, 1.5, shape) if real else rng.integers(0, top, shape))
     return state_of(rows)

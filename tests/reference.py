@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass
 class Units:
-    """One layer: 'bernoulli', 'onehot' or 'gaussian', parameters, running mean if centered."""
+    """One layer: 'bernoulli', 'onehot', 'gaussian' or 'ternary'; its parameters and offset."""
 
     kind: str
     params: dict[str, np.ndarray]
@@ -26,6 +26,8 @@ class Units:
         return len(self.params["loc"])
 
     def energy(self, x: np.ndarray) -> np.ndarray:
+        if self.kind == "ternary":
+            return -x @ self.params["loc"] - x**2 @ self.params["quad"]
         if self.kind != "gaussian":
             return -x @ self.params["loc"]
         away = x - self.params["loc"]
@@ -39,7 +41,8 @@ class Units:
         """Every state of a layer that is not Gaussian, last unit fastest."""
         if self.kind == "onehot":
             return np.eye(self.size)
-        return np.array(list(itertools.product((0.0, 1.0), repeat=self.size)))
+        values = (0.0, 1.0, 2.0) if self.kind == "ternary" else (0.0, 1.0)
+        return np.array(list(itertools.product(values, repeat=self.size)))
 
 
 @dataclass

@@ -117,6 +117,7 @@ class PlainLayer(Layer):
     """Binary units as a user would write them, in plain functions of the backend."""
 
     support, values, gradient_needs_field = (0.0, 1.0), (0.0, 1.0), False
+    linear_energy = True
 
     def init_params(self) -> PlainParams:
         return PlainParams(be.zeros((self.num_units,)))

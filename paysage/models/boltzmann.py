@@ -304,7 +304,8 @@ class BoltzmannMachine:
         Parameters
         ----------
         data_state, model_state : State
-            Samples of the positive and of the negative phase.
+            Samples of the positive and of the negative phase. All layers hold given units: means
+            in their place bias the gradient by parameters of layers whose energy is not linear.
         """
         self.check_state(data_state)
         self.check_state(model_state)

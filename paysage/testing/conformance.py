@@ -38,6 +38,11 @@ def check_layer(
       its exact distribution alone
     * ``gradient``: ``energy_gradient`` is the derivative of energy - connected · field by each
       parameter, also of a centered layer
+    * ``field_gradient``: if the layer can be summed out: ``field_gradient`` is the derivative of
+      -conditional_log_partition(field) by each parameter, also of a centered layer
+    * ``training``: the gradients that ``fit.pcd``, ``fit.cd`` and ``fit.MeanField`` compute, with
+      the layer as visible, hidden and middle layer of a small model, are the derivatives of the
+      exact log-likelihood (of the exact lower bound with ``MeanField``)
     * ``config``: ``get_config`` is JSON, and makes the same layer, with its options
     * ``save``: a layer from a file is the same to the last bit, and acts the same
     * ``marginal``: ``fit_marginal`` gives the isolated layer the mean it is asked for

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
+from paysage.layers import Layer
 from paysage.testing.subject import (
     ROUNDING,
     Subject,
@@ -95,7 +96,7 @@ def gradient(subject: Subject) -> None:
         for name, param in layer.params._asdict().items():
             chosen = subject.some(int(be.num_elements(param)))
             got = array(getattr(found, name)).reshape(-1)[chosen]
-            wanted = _slopes(lambda: effective_energy(layer, units, field).mean(), param, chosen)  # noqa: B023
+            wanted = slopes(lambda: effective_energy(layer, units, field).mean(), param, chosen)  # noqa: B023
             expect_close(
                 f"energy_gradient().{name}{' of a centered layer' if center else ''}, "
                 f"with {'field' if layer.gradient_needs_field else 'no field'}",
@@ -105,10 +106,34 @@ def gradient(subject: Subject) -> None:
             )
 
 
-def _slopes(function: Callable[[], float], param: Tensor, chosen: np.ndarray) -> np.ndarray:
-    """Derivatives of a function by some elements of a tensor that it looks at."""
+def field_gradient(subject: Subject) -> bool:
+    """`field_gradient` is the derivative of -conditional_log_partition by each parameter."""
+    if not subject.layer.can_sum_out():
+        return False
+    for center in (False, True):
+        layer, field = subject.new(center), subject.fields()
+        found = layer.field_gradient(field)
+
+        def mean_log_partition(layer: Layer = layer, field: Tensor = field) -> float:
+            return float(array(layer.conditional_log_partition(field)).mean())
+
+        size = np.abs(array(layer.conditional_log_partition(field))).max()
+        for name, param in layer.params._asdict().items():
+            chosen = subject.some(int(be.num_elements(param)))
+            wanted = -slopes(mean_log_partition, param, chosen)
+            expect_close(
+                f"field_gradient().{name}{' of a centered layer' if center else ''}",
+                array(getattr(found, name)).reshape(-1)[chosen],
+                wanted,
+                SLOPE * (0.1 + np.abs(wanted)) + 3 * 2.0**-23 * size / STEP,
+            )
+    return True
+
+
+def slopes(function: Callable[[], float], param: Tensor, chosen: np.ndarray) -> np.ndarray:
+    """Return derivatives of a function by some elements of a tensor that it looks at."""
     before = array(param)
-    slopes = []
+    found = []
     for k in chosen:
 
         def moved(t: float, k: int = k) -> Any:
@@ -117,6 +142,6 @@ def _slopes(function: Callable[[], float], param: Tensor, chosen: np.ndarray) ->
             param[:] = be.float_tensor(changed)
             return function()
 
-        slopes.append(differences(moved, STEP))
+        found.append(differences(moved, STEP))
     param[:] = be.float_tensor(before)
-    return np.array(slopes)
+    return np.array(found)

@@ -7,6 +7,7 @@ closed form given their neighbours, so no two of those may be connected.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class ExactMachine:
         self.listed = [i for i, layer in enumerate(model.layers) if layer.num_states() is not None]
         self._check()
         self.states = self._enumerate()
-        self.log_weights = self._weigh(self.states)
+        self.log_weights = log_weights(model, self.states, self.listed, self.beta)
         top = self.log_weights.max()
         self.log_partition = float(top + np.log(np.exp(self.log_weights - top).sum()))
         self.probabilities = np.exp(self.log_weights - self.log_partition)
@@ -78,23 +79,6 @@ class ExactMachine:
             be.float_tensor(chosen.get(i, np.zeros((rows, layer.num_units), np.float32)))
             for i, layer in enumerate(self.model.layers)
         )
-
-    def _weigh(self, state: State) -> np.ndarray:
-        """-β times the energy of the enumerated layers, plus log partitions of the others."""
-        layers = self.model.layers
-        total = np.zeros(state.batch_size())
-        for i, layer in enumerate(layers):
-            if i in self.listed:
-                total -= self.beta * _float64(layer.energy(state[i]))
-            else:
-                field = self.model.sweeps.field(state, i)
-                total += _float64(layer.conditional_log_partition(field, self.beta))
-        for c in self.model.connections:
-            t, d = c.target_index, c.domain_index
-            if t in self.listed and d in self.listed:
-                seen = layers[t].connected(state[t]), layers[d].connected(state[d])
-                total -= self.beta * _float64(c.weights.energy(*seen))
-        return total
 
     def draw(self, num_rows: int, rng: np.random.Generator) -> State:
         """Independent exact draws of all layers, (num_rows, n) each.
@@ -124,6 +108,36 @@ class ExactMachine:
     def expectation(self, per_state: Any) -> np.ndarray:
         """Mean of a quantity given for each enumerated state, (num_states, ...)."""
         return np.tensordot(self.probabilities, _float64(per_state), axes=1)
+
+
+def log_weights(
+    model: BoltzmannMachine, state: State, listed: Collection[int], beta: float = 1.0
+) -> np.ndarray:
+    """Return -βE of each row with some layers summed out, (B,), float64.
+
+    Parameters
+    ----------
+    model : BoltzmannMachine
+    state : State
+        Units of the listed layers; those of the others are ignored.
+    listed : collection of int
+        Layers that are not summed out. No two of the others may be connected.
+    beta : float
+    """
+    layers = model.layers
+    total = np.zeros(state.batch_size())
+    for i, layer in enumerate(layers):
+        if i in listed:
+            total -= beta * _float64(layer.energy(state[i]))
+        else:
+            field = model.sweeps.field(state, i)
+            total += _float64(layer.conditional_log_partition(field, beta))
+    for c in model.connections:
+        t, d = c.target_index, c.domain_index
+        if t in listed and d in listed:
+            seen = layers[t].connected(state[t]), layers[d].connected(state[d])
+            total -= beta * _float64(c.weights.energy(*seen))
+    return total
 
 
 def all_states(layer: Any) -> np.ndarray:

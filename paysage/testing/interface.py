@@ -58,15 +58,18 @@ def shapes(subject: Subject) -> None:
             ("log_partition(field)", layer.log_partition(field), flat),
         ):
             _expect_tensor(name, found, shape)
-        gradient = layer.energy_gradient(units, field)
-        expect(
-            isinstance(gradient, type(layer.params)),
-            f"energy_gradient(): got a {type(gradient).__name__}, "
-            f"expected a {type(layer.params).__name__}",
-        )
-        for name, param in layer.params._asdict().items():
-            shape = tuple(be.shape(param))
-            _expect_tensor(f"energy_gradient().{name}", getattr(gradient, name), shape)
+        _expect_gradient("energy_gradient", layer, layer.energy_gradient(units, field))
+        if layer.can_sum_out():
+            _expect_gradient("field_gradient", layer, layer.field_gradient(field))
+
+
+def _expect_gradient(hook: str, layer: Layer, found: Any) -> None:
+    expect(
+        isinstance(found, type(layer.params)),
+        f"{hook}(): got a {type(found).__name__}, expected a {type(layer.params).__name__}",
+    )
+    for name, param in layer.params._asdict().items():
+        _expect_tensor(f"{hook}().{name}", getattr(found, name), tuple(be.shape(param)))
 
 
 def _expect_tensor(name: str, found: Any, shape: tuple[int, ...]) -> None:
@@ -98,6 +101,7 @@ def inputs(subject: Subject) -> None:
         ("rescaled", lambda: layer.rescaled(units)),
         ("energy_gradient", lambda: layer.energy_gradient(units, field)),
         ("log_partition", lambda: layer.log_partition(field, 0.6)),
+        ("field_gradient", lambda: layer.field_gradient(field) if layer.can_sum_out() else None),
     ):
         call()
         expect_close(f"the units after {name}", array(units), drawn, 0.0)

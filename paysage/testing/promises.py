@@ -9,11 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from paysage.testing.energies import derivative, enumeration, gradient, mode
+from paysage.testing.energies import (
+    derivative,
+    enumeration,
+    field_gradient,
+    gradient,
+    mode,
+)
 from paysage.testing.interface import beta, hooks, inputs, shapes
 from paysage.testing.keeping import config, marginal, save
 from paysage.testing.sampling import sample, states, stationarity
 from paysage.testing.subject import Subject
+from paysage.testing.training import training
 
 PROMISES: dict[str, Callable[[Subject], Any]] = {
     check.__name__: check
@@ -29,6 +36,8 @@ PROMISES: dict[str, Callable[[Subject], Any]] = {
         sample,
         stationarity,
         gradient,
+        field_gradient,
+        training,
         config,
         save,
         marginal,

@@ -116,12 +116,6 @@ def test_two_layers_have_their_exact_means_at_once():
     np.testing.assert_allclose(arrays(state)[1], twin(model).mean(arrays(state), 1), atol=1e-6)
 
 
-def test_all_hidden_layers_are_at_means():
-    model = MACHINES["deep"]()
-    assert Phases(model, 5, positive_phase=MeanField()).layers_at_means() == range(1, 3)
-    assert Phases(model, 5).layers_at_means() == range(2, 3)
-
-
 def test_a_fixed_number_of_sweeps_can_be_captured():
     assert is_capturable(MeanField(tolerance=0))
     assert not is_capturable(MeanField())

@@ -305,6 +305,7 @@ class Spin(Layer):
 
     support = (-1.0, 1.0)
     gradient_needs_field = False
+    linear_energy = True
 
     def init_params(self):
         return BernoulliLayer(self.num_units).params

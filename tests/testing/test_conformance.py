@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ternary import SampledTernary, TernaryLayer, TernaryParams
 
 from paysage import backends as be
 from paysage.errors import ConfigError, ConformanceError
@@ -12,6 +13,8 @@ from paysage.layers.bernoulli import BernoulliParams
 from paysage.testing import check_layer
 from paysage.testing.promises import PROMISES
 from paysage.testing.sampling import chi_square
+from paysage.testing.subject import Broken, Subject
+from paysage.testing.training import training
 
 pytestmark = pytest.mark.backend_free  # the suite goes through the backends itself
 
@@ -209,6 +212,42 @@ class NeedsFieldAfterAll(GaussianLayer):
     gradient_needs_field = False
 
 
+class EnergyGradientAtTheMean(SampledTernary):
+    def field_gradient(self, field):
+        return self.energy_gradient(self.mean(field), field)
+
+
+class ClaimsLinearEnergy(SampledTernary):
+    linear_energy = True
+
+
+class GaussianAtTheMean(GaussianLayer):
+    def field_gradient(self, field):
+        return self.energy_gradient(self.mean(field), field)
+
+
+class WrongSignOfFieldGradient(TernaryLayer):
+    def field_gradient(self, field):
+        return TernaryParams(*(-part for part in super().field_gradient(field)))
+
+
+class FieldGradientWithoutCentering(GaussianLayer):
+    def field_gradient(self, field):
+        center, self.center = self.center, False
+        found = super().field_gradient(field)
+        self.center = center
+        return found
+
+
+class KeepsTheFirstFieldGradient(TernaryLayer):
+    """Right in its first call, and wrong in the second step of a training."""
+
+    def field_gradient(self, field):
+        if not hasattr(self, "cache"):
+            self.cache = super().field_gradient(field)
+        return self.cache
+
+
 class NoCenter(BernoulliLayer):
     def __init__(self, num_units):
         super().__init__(num_units)
@@ -263,6 +302,14 @@ BROKEN = {
     "sample": [IgnoresBeta, WrongVariance, AllUnitsAlike],
     "stationarity": [FieldOfTheRowAbove],
     "gradient": [WrongSign, NoCentering, NeedsFieldAfterAll],
+    "field_gradient": [
+        EnergyGradientAtTheMean,
+        ClaimsLinearEnergy,
+        GaussianAtTheMean,
+        WrongSignOfFieldGradient,
+        FieldGradientWithoutCentering,
+    ],
+    "training": [KeepsTheFirstFieldGradient],
     "config": [NoCenter, ForgetsOptions, NoJson],
     "save": [ForgetsSharpness],
     "marginal": [LogitForgotten],
@@ -285,6 +332,20 @@ def test_a_broken_promise_is_named(promise, kind):
     said = str(error)
     assert said.startswith(f"{kind.__name__} breaks the promise '{promise}' on the python backend")
     assert "got" in said and "expected" in said
+
+
+@pytest.mark.parametrize("kind", [*BROKEN["field_gradient"], WrongSign, NoCentering])
+def test_gradients_of_training_reveal_wrong_derivatives(kind):
+    """Also without the checks of the single hooks."""
+    be.set_backend("python", "cpu")
+    be.set_seed(1)
+    with pytest.raises(Broken, match=r"d\(-log likelihood\)/d.* by (pcd|cd|MeanField)"):
+        training(Subject(kind, 4, None, 137))
+
+
+def test_layers_without_field_gradient_keep_every_other_promise():
+    assert set(check_layer(SampledTernary, 3)) == set(PROMISES) - {"field_gradient"}
+    assert check_layer(TernaryLayer, 3) == list(PROMISES)
 
 
 class BrokenOnPyTorch(BernoulliLayer):

@@ -84,6 +84,7 @@ def objects(digits, tmp_path):
         factorization,
         fit,
         layers,
+        math_utils,
         models,
         optimizers,
         penalties,
@@ -96,6 +97,8 @@ def objects(digits, tmp_path):
     model = models.BoltzmannMachine([layers.BernoulliLayer(6), layers.GaussianLayer(3)])
     state = models.State.from_visible(data.get("train"), model)
     trainer = fit.SGD(model, data)
+    calculator = math_utils.MeanVarianceArrayCalculator()
+    calculator.update(digits)
     return {
         "model": model,
         "layer": model.layers[1],
@@ -114,6 +117,7 @@ def objects(digits, tmp_path):
         "transformation": preprocess.Transformation(preprocess.scale, args=[2.0]),
         "shuffler": batch.DataShuffler(*two_files(tmp_path, digits)),
         "principal_components": factorization.PCA.from_svd(be.float_tensor(digits), 2),
+        "calculator": calculator,
     }
 
 

@@ -13,7 +13,7 @@ from paysage import backends as be
 from paysage import storage
 from paysage.backends.contract import Tensor
 from paysage.backends.conversion import plain_array
-from paysage.checks import check_whole
+from paysage.checks import check_whole, is_whole
 from paysage.errors import ConfigError, DataError, ShapeError, StorageError
 from paysage.factorization.streaming import (
     OVERSAMPLING,
@@ -38,8 +38,8 @@ class PCA:
     W : tensor (n, k)
         Orthonormal columns, the principal directions.
     var : tensor (k,)
-        Variance of the data along each, descending; squared deviations are divided by the number
-        of rows.
+        Variance of the data along each, descending. It is divided by N − 1 for N rows, and zero
+        for one row.
     mean : tensor (n,)
         Mean of the data.
 
@@ -66,8 +66,19 @@ class PCA:
         return int(be.shape(self.W)[1])
 
     @classmethod
-    def from_batch(cls, batch: Any, num_components: int = 10, epochs: int = 10) -> PCA:
-        """The components of a batch's training data, which need not fit into memory.
+    def from_batch(
+        cls,
+        batch: Any,
+        num_components: int = 10,
+        epochs: int = 10,
+        grad_steps_per_minibatch: Any = None,
+        stepsize: Any = None,
+        minimum_stepsize: Any = None,
+        convergence: Any = None,
+        orthogonalize_rate: Any = None,
+        verbose: Any = None,
+    ) -> PCA:
+        """Find the components of a batch's training data, which need not fit into memory.
 
         Up to 2048 columns, the covariance is accumulated in one pass in double precision, and the
         result is exact to rounding. Beyond, each pass adds k + 10 directions to a basis (block
@@ -81,7 +92,10 @@ class PCA:
         num_components : int
             The number k, at most the number of columns and of rows.
         epochs : int
-            Most passes over the data.
+            Maximum number of passes over data of more than 2048 columns.
+        grad_steps_per_minibatch, stepsize, minimum_stepsize, convergence, orthogonalize_rate, \
+        verbose
+            Ignored. They controlled the gradient descent of version 0.2.
 
         Returns
         -------
@@ -90,14 +104,14 @@ class PCA:
         Raises
         ------
         ConfigError
-            A number is no positive integer, or `batch` is none.
+            If a number is not a positive integer, or `batch` is not a batch.
         DataError
-            There are fewer columns or rows than components, or values that are not finite.
+            If there are fewer columns or rows than components, or values that are not finite.
 
         Warns
         -----
         UserWarning
-            When the passes were too few for the accuracy above.
+            If the passes were too few for the accuracy above.
         """
         num_components = check_whole("num_components", num_components, 1)
         epochs = check_whole("epochs", epochs, 1)
@@ -120,8 +134,8 @@ class PCA:
         return cls._of(spectrum)
 
     @classmethod
-    def from_svd(cls, tensor: Tensor, num_components: int = 10) -> PCA:
-        """The components of a table in memory, by its singular value decomposition.
+    def from_svd(cls, tensor: Tensor, num_components: int = 10, verbose: Any = None) -> PCA:
+        """Find the components of a table in memory, by its singular value decomposition.
 
         Parameters
         ----------
@@ -129,6 +143,8 @@ class PCA:
             One sample a row.
         num_components : int
             The number k, at most n and N.
+        verbose
+            Ignored; it is a parameter of version 0.2.
 
         Returns
         -------
@@ -149,7 +165,7 @@ class PCA:
         _check_finite(rows)
         mean = rows.mean(axis=0)
         _, strengths, directions = be.svd(be.from_numpy_array(rows - mean))
-        values = np.square(be.to_numpy_array(strengths)[:num_components]) / len(rows)
+        values = np.square(be.to_numpy_array(strengths)[:num_components]) / max(len(rows) - 1, 1)
         vectors = be.to_numpy_array(directions)[:, :num_components]
         return cls._of(Spectrum(len(rows), mean, vectors, values))
 
@@ -162,35 +178,64 @@ class PCA:
             np.ascontiguousarray(vectors * signs), np.maximum(spectrum.values, 0.0), spectrum.mean
         )
 
+    def project(self, tensor: Tensor) -> Tensor:
+        """Return the products of rows with the principal directions, x W: (B, n) → (B, k).
+
+        The mean of the data is not subtracted; `transform` does that.
+        """
+        tensor = be.float_tensor(tensor)
+        self._check_rows(tensor)
+        return be.dot(tensor, self.W)
+
     def transform(self, tensor: Tensor) -> Tensor:
-        """Coordinates of rows along the principal directions, (x − mean) W: (B, n) → (B, k)."""
+        """Return the coordinates of rows along the directions, (x − mean) W: (B, n) → (B, k)."""
         tensor = be.float_tensor(tensor)
         self._check_rows(tensor)
         return be.dot(tensor - self.mean, self.W)
 
-    def project(self, tensor: Tensor) -> Tensor:
-        """Projection of rows onto the plane of the components, (B, n) → (B, n).
+    def inverse_transform(self, coordinates: Tensor) -> Tensor:
+        """Return the rows that have the given coordinates, mean + c Wᵀ: (B, k) → (B, n).
 
-        mean + (x − mean) W Wᵀ, the point of the plane mean + span(W) that is nearest to the row:
-        all that the k coordinates of `transform` tell of it.
+        `inverse_transform(transform(x))` is the point of the plane mean + span(W) that is nearest
+        to x.
         """
-        return self.mean + be.dot(self.transform(tensor), be.transpose(self.W))
+        coordinates = be.float_tensor(coordinates)
+        shape = tuple(be.shape(coordinates))
+        if len(shape) != 2 or shape[1] != self.num_components:
+            raise ShapeError(
+                f"{self!r} got coordinates of shape {shape}, expected (rows, {self.num_components})"
+            )
+        return self.mean + be.dot(coordinates, be.transpose(self.W))
 
     def _check_rows(self, tensor: Tensor) -> None:
         shape, width = tuple(be.shape(tensor)), be.shape(self.W)[0]
         if len(shape) != 2 or shape[1] != width:
             raise ShapeError(f"{self!r} got a tensor of shape {shape}, expected (rows, {width})")
 
-    def save(self, store: str | Path | Any) -> None:
-        """Write the components to a path, or into an open pandas.HDFStore beside other things.
+    def save(self, store: str | Path | Any, num_components_save: int | None = None) -> None:
+        """Write the components to a file.
+
+        Parameters
+        ----------
+        store : path or open pandas.HDFStore
+        num_components_save : int, optional
+            Number of components to save, from the first on; all by default.
 
         Raises
         ------
+        ConfigError
+            If there are not so many components.
         StorageError
-            If that cannot be written; what was there before is left as it was.
+            If the file cannot be written; what was there before is left as it was.
         """
-        names = ("W", "var", "mean")
-        tree = {name: np.array(be.to_numpy_array(getattr(self, name))) for name in names}
+        number = self.num_components if num_components_save is None else num_components_save
+        if not is_whole(number, 1) or number > self.num_components:
+            raise ConfigError(
+                f"num_components_save is {num_components_save!r}, expected from 1 to "
+                f"{self.num_components}"
+            )
+        parts = {"W": self.W[:, :number], "var": self.var[:number], "mean": self.mean}
+        tree = {name: np.array(be.to_numpy_array(part)) for name, part in parts.items()}
         storage.write_tree(store, tree, kind="pca", key="pca")
 
     @classmethod

@@ -68,8 +68,8 @@ class Comoments:
         self.num = num
 
     def product(self) -> np.ndarray:
-        """The covariance, divided by the number of rows, times Q."""
-        return self.total / self.num
+        """Return the sample covariance times Q; zero for one row."""
+        return self.total / max(self.num - 1, 1)
 
 
 def _moments(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -51,32 +51,32 @@ def pdist(x: Tensor, y: Tensor) -> Tensor:
 def find_k_nearest_neighbors(
     x: Tensor, y: Tensor, k: int, exclude_self: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """The k rows of y that are nearest to each row of x, the nearest first.
+    """Return the k-th nearest row of y, and the distance to it, for each row of x.
 
-    The neighbours are found among the distances of `pdist`; theirs are then computed anew from the
-    differences, so that they are exact to rounding, and zero for equal rows.
+    The k nearest rows are found among the distances of `pdist`. Their distances are then computed
+    again from the differences, so they are exact to rounding, and zero for equal rows.
 
     Parameters
     ----------
     x : tensor (m, d)
-        One table.
+        The rows whose neighbours are wanted.
     y : tensor (n, d)
-        The other one.
+        The rows among which neighbours are looked for.
     k : int
-        How many neighbours.
-    exclude_self : bool
+        Which neighbour; 1 is the nearest.
+    exclude_self : bool, default False
         The tables are the same: row i of y is not a neighbour of row i of x.
 
     Returns
     -------
-    indices : Long tensor (m, k)
-        Rows of y.
-    distances : tensor (m, k)
+    indices : Long tensor (m,)
+        Row numbers in y.
+    distances : tensor (m,)
 
     Raises
     ------
     DataError
-        When y has fewer than k rows that may be neighbours.
+        If y has fewer than k rows that may be neighbours.
     """
     x, y, unit = _in_one_unit(x, y)
     _check_neighbors((len(x), len(y)), k, check_flag("exclude_self", exclude_self))
@@ -85,7 +85,7 @@ def find_k_nearest_neighbors(
         be.fill_diagonal_(squares, math.inf)
     indices, _ = take_nearest_(squares, k)
     found, distances = exact_neighbors(x, y, indices)
-    return found, _times(distances, unit)
+    return found[:, k - 1], _times(distances[:, k - 1], unit)
 
 
 def take_nearest_(squares: Tensor, k: int) -> tuple[list[Tensor], Tensor]:

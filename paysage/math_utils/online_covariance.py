@@ -13,8 +13,9 @@ from paysage.math_utils.online_moments import MeanArrayCalculator
 class MeanCovarianceArrayCalculator(MeanArrayCalculator):
     """Mean (n,) and population covariance (n, n) of the columns over all rows seen.
 
-    Both are Double tensors: what is made of them, such as the root of a matrix of lower rank, would
-    not survive single precision.
+    The covariance is divided by the number of rows, unlike that of `be.cov`. Both are Double
+    tensors: what is made of them, such as the root of a matrix of lower rank, would not survive
+    single precision.
     """
 
     def reset(self) -> None:
@@ -22,8 +23,8 @@ class MeanCovarianceArrayCalculator(MeanArrayCalculator):
         super().reset()
         self._product: Any = None
 
-    def _values(self, batch: Any) -> np.ndarray:
-        values = super()._values(batch)
+    def _values(self, samples: Any) -> np.ndarray:
+        values = super()._values(samples)
         if values.ndim != 2:
             raise ShapeError(
                 f"{type(self).__name__} got a batch of shape {values.shape}, expected (B, n)"
@@ -43,7 +44,7 @@ class MeanCovarianceArrayCalculator(MeanArrayCalculator):
 
     @property
     def cov(self) -> Tensor:
-        """The mean product of deviations from the means (divided by the rows, not one less)."""
+        """Return the mean product of deviations from the means, divided by the number of rows."""
         return self._result(0.0 if self.num == 0 else self._product / self.num)
 
     def _result(self, value: Any) -> Tensor:

@@ -37,17 +37,17 @@ class MeanCalculator:
         self.num = 0
         self._mean: Any = None
 
-    def update(self, batch: Any) -> None:
-        """Take in a batch; one without elements changes nothing."""
-        values = self._values(batch)
+    def update(self, samples: Any) -> None:
+        """Include all elements of a batch; an empty one changes nothing."""
+        values = self._values(samples)
         if len(values):
             # what comes out NaN or infinite is for whoever asks for it to see
             with np.errstate(over="ignore", invalid="ignore"):
                 self._merge(len(values), values.mean(axis=0), values)
 
-    def _values(self, batch: Any) -> np.ndarray:
-        """The batch in double precision, one sample a row: here, all of its elements."""
-        return np.asarray(plain_array(batch), dtype=np.float64).reshape(-1)
+    def _values(self, samples: Any) -> np.ndarray:
+        """Return the batch in double precision, one sample per row: here, all of its elements."""
+        return np.asarray(plain_array(samples), dtype=np.float64).reshape(-1)
 
     def _merge(self, num: int, mean: Any, values: np.ndarray) -> None:
         total = self.num + num
@@ -85,7 +85,10 @@ class MeanCalculator:
 
 
 class MeanVarianceCalculator(MeanCalculator):
-    """Mean and population variance of all numbers seen."""
+    """Mean and population variance of all numbers seen.
+
+    The variance is divided by n, unlike that of `be.var`, and is 0 for one number.
+    """
 
     def reset(self) -> None:
         """Forget everything."""
@@ -124,8 +127,33 @@ class MeanVarianceCalculator(MeanCalculator):
 class _Rows(MeanCalculator):
     """Moments of each column separately, over the rows of tables (B, n)."""
 
-    def _values(self, batch: Any) -> np.ndarray:
-        values = np.asarray(plain_array(batch), dtype=np.float64)
+    def update(self, samples: Any, axis: int = 0) -> None:
+        """Include a batch of samples.
+
+        Parameters
+        ----------
+        samples : tensor or array
+            An empty batch changes nothing.
+        axis : int, default 0
+            The axis along which the samples lie; with 1, each column is a sample.
+
+        Raises
+        ------
+        ShapeError
+            If the batch has not that axis, or samples of another shape than earlier ones.
+        """
+        if axis != 0:
+            try:
+                samples = np.moveaxis(plain_array(samples), axis, 0)
+            except (TypeError, ValueError) as error:
+                raise ShapeError(
+                    f"{type(self).__name__} got axis={axis!r} for a batch of shape "
+                    f"{np.shape(plain_array(samples))}"
+                ) from error
+        super().update(samples)
+
+    def _values(self, samples: Any) -> np.ndarray:
+        values = np.asarray(plain_array(samples), dtype=np.float64)
         expected = None if self._mean is None else self._mean.shape
         if values.ndim == 0 or (expected is not None and values.shape[1:] != expected):
             raise ShapeError(
@@ -145,7 +173,53 @@ class MeanArrayCalculator(_Rows):
 
 
 class MeanVarianceArrayCalculator(_Rows, MeanVarianceCalculator):
-    """Mean and population variance of each column over all rows seen, tensors (n,)."""
+    """Mean and population variance of each column over all rows seen, tensors (n,).
+
+    The variance is divided by the number of rows, unlike that of `be.var`, and is 0 for one row.
+    """
+
+    def to_dataframe(self) -> Any:
+        """Return a pandas.DataFrame with one row per column of the data.
+
+        Its columns are `mean`, `var`, `square` (the sum of squared deviations from the mean) and
+        `num` (the number of samples), in double precision.
+
+        Raises
+        ------
+        DataError
+            If there are no data yet.
+        ShapeError
+            If the samples are not vectors.
+        """
+        import pandas as pd
+
+        shape = tuple(be.shape(self.mean))
+        if len(shape) != 1:
+            raise ShapeError(f"to_dataframe expected samples of shape (n,), got {shape}")
+        return pd.DataFrame(
+            {
+                "mean": self._mean,
+                "var": self._square / self.num,
+                "square": self._square,
+                "num": self.num,
+            }
+        )
+
+    @classmethod
+    def from_dataframe(cls, frame: Any) -> "MeanVarianceArrayCalculator":
+        """Return the calculator that `to_dataframe` wrote.
+
+        Raises
+        ------
+        ConfigError
+            If the frame has not the columns `mean`, `square` and `num`.
+        """
+        calculator = cls()
+        with configuring("calculator"):
+            calculator.num = int(frame["num"].iloc[0])
+            calculator._mean = frame["mean"].to_numpy(np.float64, copy=True)
+            calculator._square = frame["square"].to_numpy(np.float64, copy=True)
+        return calculator
 
 
 def _copied(value: Any) -> Any:

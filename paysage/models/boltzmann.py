@@ -114,7 +114,8 @@ class BoltzmannMachine:
             Its training rows are read once; by 'pca' twice or more often.
         method : 'hinton', 'glorot_normal', 'stddev' or 'pca'
         **kwargs
-            Of the method; `num_components` for 'pca'.
+            Of the method: `num_components` for 'pca'. Keywords of version 0.2, such as `epochs` and
+            `stepsize`, are ignored; others raise a ConfigError.
         """
         fill = initializer(method)
         check_machine(self)

@@ -68,20 +68,54 @@ def _glorot_std(shape: tuple[int, int]) -> float:
     return math.sqrt(2.0 / sum(shape))
 
 
-def hinton(batch: Any, model: BoltzmannMachine) -> None:
-    """Weights from N(0, 0.01²); Hinton, A practical guide to training RBMs (2010)."""
+#: settings of the gradient descent by which version 0.2 found principal components
+_IGNORED = (
+    "convergence",
+    "epochs",
+    "grad_steps_per_minibatch",
+    "minimum_stepsize",
+    "orthogonalize_rate",
+    "stepsize",
+    "verbose",
+)
+
+
+def _check_keywords(method: str, kwargs: dict[str, Any], known: str = "") -> None:
+    """Raise a ConfigError for keywords other than those that version 0.2 accepted."""
+    unknown = sorted(kwargs.keys() - set(_IGNORED))
+    if unknown:
+        raise ConfigError(
+            f"the initializer {method!r} got the unknown keyword(s) {', '.join(unknown)}; expected "
+            f"{known}keywords of version 0.2, which are ignored: {', '.join(_IGNORED)}"
+        )
+
+
+def hinton(batch: Any, model: BoltzmannMachine, **kwargs: Any) -> None:
+    """Draw weights from N(0, 0.01²); Hinton, A practical guide to training RBMs (2010).
+
+    Keywords of version 0.2, such as `epochs` and `stepsize`, are ignored.
+    """
+    _check_keywords("hinton", kwargs)
     _fit_layers(model, _data_moments(batch, model.layers[0]))
     _fill_weights(model, lambda shape: 0.01)
 
 
-def glorot_normal(batch: Any, model: BoltzmannMachine) -> None:
-    """Weights from N(0, 2/(V+H)); Glorot & Bengio, AISTATS (2010)."""
+def glorot_normal(batch: Any, model: BoltzmannMachine, **kwargs: Any) -> None:
+    """Draw weights from N(0, 2/(V+H)); Glorot & Bengio, AISTATS (2010).
+
+    Keywords of version 0.2, such as `epochs` and `stepsize`, are ignored.
+    """
+    _check_keywords("glorot_normal", kwargs)
     _fit_layers(model, _data_moments(batch, model.layers[0]))
     _fill_weights(model, _glorot_std)
 
 
-def stddev(batch: Any, model: BoltzmannMachine) -> None:
-    """As ``glorot_normal``, rows of the visible weights times the data's standard deviation."""
+def stddev(batch: Any, model: BoltzmannMachine, **kwargs: Any) -> None:
+    """Do as ``glorot_normal``, then scale rows of visible weights by the data's deviations.
+
+    Keywords of version 0.2, such as `epochs` and `stepsize`, are ignored.
+    """
+    _check_keywords("stddev", kwargs)
     moments = _data_moments(batch, model.layers[0])
     _fit_layers(model, moments)
     _fill_weights(model, _glorot_std)
@@ -101,12 +135,16 @@ def stddev(batch: Any, model: BoltzmannMachine) -> None:
 _LEAST_VARIANCE = 1e-6
 
 
-def pca(batch: Any, model: BoltzmannMachine, num_components: int | None = None) -> None:
-    """As ``glorot_normal``, the first columns of visible weights along the principal components.
+def pca(
+    batch: Any, model: BoltzmannMachine, num_components: int | None = None, **kwargs: Any
+) -> None:
+    """Set the first columns of visible weights along the principal components of the data.
 
-    Column j of the matrix between the visible layer and one of H units is sqrt(2V/(V+H)) times the
-    j-th principal direction of the training data: as long as a column of ``glorot_normal`` is on
-    average. Columns beyond the number of components keep the values of ``glorot_normal``.
+    Column j of the matrix between the visible layer and one of H units is
+    sqrt(2V/(V+H)) · std_j/‖std‖ times the j-th principal direction of the training data, where
+    std_j is their standard deviation along it, and ‖std‖ the norm of these over the directions
+    used. Columns beyond the number of components, and other matrices, are those of
+    ``glorot_normal``.
 
     Parameters
     ----------
@@ -116,12 +154,15 @@ def pca(batch: Any, model: BoltzmannMachine, num_components: int | None = None) 
     num_components : int, optional
         Columns to set; by default as many as there are directions along which the data vary, at
         most H.
+    **kwargs
+        Keywords of version 0.2, such as `epochs` and `stepsize`, are ignored.
 
     Raises
     ------
     ConfigError
-        `num_components` is not between 1 and H.
+        If `num_components` is not between 1 and H, or another keyword is unknown.
     """
+    _check_keywords("pca", kwargs, "num_components, or ")
     connections = [c for c in model.connections if 0 in (c.target_index, c.domain_index)]
     most = max(be.shape(_from_visible(c))[1] for c in connections)
     if num_components is not None and not (is_whole(num_components, 1) and num_components <= most):
@@ -130,32 +171,27 @@ def pca(batch: Any, model: BoltzmannMachine, num_components: int | None = None) 
     _fit_layers(model, moments)
     _fill_weights(model, _glorot_std)
     count = min(num_components or most, moments.num, batch.ncols)
-    directions = _directions(PCA.from_batch(batch, count))
+    components = PCA.from_batch(batch, count)
     for connection in connections:
         if "matrix" in connection.weights.trainable():
-            _lay_along(_from_visible(connection), directions)
+            _lay_along(_from_visible(connection), components)
         connection.weights.enforce_constraints()
 
 
-def _lay_along(matrix: Any, directions: Any) -> None:
-    """Put as many columns of a matrix (V, H) as there are directions (V, k) along them."""
+def _lay_along(matrix: Any, components: PCA) -> None:
+    """Write the components along which the data vary into the first columns of (V, H)."""
     visible, hidden = be.shape(matrix)
-    width = min(hidden, be.shape(directions)[1])
+    varying = be.greater(components.var, _LEAST_VARIANCE * components.var[0])
+    width = min(hidden, be.tsum(varying))
+    std = be.sqrt(components.var[:width])
     length = _glorot_std((visible, hidden)) * math.sqrt(visible)
-    matrix[:, :width] = length * directions[:, :width]
+    matrix[:, :width] = components.W[:, :width] * (std * (length / max(be.norm(std), be.EPSILON)))
 
 
 def _from_visible(connection: Any) -> Any:
     """A view of a connection's matrix with the visible units along its rows."""
     matrix = connection.weights.params.matrix
     return matrix if connection.target_index == 0 else be.transpose(matrix)
-
-
-def _directions(components: PCA) -> Any:
-    """The principal directions along which the data vary, (V, k)."""
-    least = _LEAST_VARIANCE * float(components.var[0])
-    count = int(be.tsum(be.greater(components.var, least)))
-    return components.W[:, :count]
 
 
 INITIALIZERS: dict[str, Callable[..., None]] = {

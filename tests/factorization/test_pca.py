@@ -30,7 +30,7 @@ def expected(data, k=K):
     _, strengths, rows = np.linalg.svd(doubled - mean, full_matrices=False)
     columns = rows[:k].T
     columns = columns * np.sign(columns[np.abs(columns).argmax(axis=0), range(k)])
-    return columns, strengths[:k] ** 2 / len(data), mean
+    return columns, strengths[:k] ** 2 / (len(data) - 1), mean
 
 
 def train_batch(data, size=64):
@@ -123,9 +123,11 @@ def test_coordinates_and_projections():
     columns, _, mean = expected(data)
     coordinates = (data[:20].astype(np.float64) - mean) @ columns
     np.testing.assert_allclose(array(pca.transform(rows)), coordinates, atol=1e-4)
-    projected = pca.project(rows)
-    np.testing.assert_allclose(array(projected), mean + coordinates @ columns.T, atol=1e-4)
-    np.testing.assert_allclose(array(pca.project(projected)), array(projected), atol=1e-4)
+    np.testing.assert_allclose(array(pca.project(rows)), data[:20] @ columns, atol=1e-4)
+    nearest = pca.inverse_transform(pca.transform(rows))
+    np.testing.assert_allclose(array(nearest), mean + coordinates @ columns.T, atol=1e-4)
+    with pytest.raises(ShapeError, match=r"coordinates of shape \(2, 12\), expected \(rows, 4\)"):
+        pca.inverse_transform(be.ones((2, COLUMNS)))
 
 
 def test_coordinates_are_uncorrelated_with_the_variances():
@@ -133,7 +135,7 @@ def test_coordinates_are_uncorrelated_with_the_variances():
     pca = PCA.from_svd(data, K)
     coordinates = array(pca.transform(be.float_tensor(data)))
     np.testing.assert_allclose(coordinates.mean(axis=0), 0, atol=1e-5)
-    covariance = coordinates.T @ coordinates / ROWS
+    covariance = coordinates.T @ coordinates / (ROWS - 1)
     np.testing.assert_allclose(covariance, np.diag(array(pca.var)), atol=1e-4)
 
 
@@ -147,6 +149,26 @@ def test_files(tmp_path):
     for twin in loaded:
         for name in ("W", "var", "mean"):
             np.testing.assert_array_equal(array(getattr(twin, name)), array(getattr(pca, name)))
+
+
+def test_the_first_components_can_be_saved_alone(tmp_path):
+    pca = PCA.from_svd(make(), K)
+    pca.save(tmp_path / "pca.h5", num_components_save=2)
+    loaded = PCA.from_saved(tmp_path / "pca.h5")
+    np.testing.assert_array_equal(array(loaded.W), array(pca.W)[:, :2])
+    np.testing.assert_array_equal(array(loaded.var), array(pca.var)[:2])
+    np.testing.assert_array_equal(array(loaded.mean), array(pca.mean))
+    for number in (0, K + 1, 1.0):
+        with pytest.raises(ConfigError, match=f"num_components_save is {number}.* from 1 to 4"):
+            pca.save(tmp_path / "pca.h5", num_components_save=number)
+
+
+def test_one_row_has_variance_zero(wide):
+    for pca in (
+        PCA.from_svd(make(rows=1), 1),
+        PCA.from_batch(in_memory_batch(make(rows=2), 1, 0.5), 1),
+    ):
+        np.testing.assert_array_equal(array(pca.var), [0])
 
 
 def test_files_that_hold_none(tmp_path):

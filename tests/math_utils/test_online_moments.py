@@ -172,3 +172,45 @@ def test_covariances_go_on_after_storing(tmp_path):
     np.testing.assert_array_equal(number(again.cov), number(calculator.cov))
     with pytest.raises(DataError, match="seen no data"):
         _ = math_utils.MeanCovarianceArrayCalculator().cov
+
+
+@pytest.mark.parametrize("name", ["MeanArrayCalculator", "MeanVarianceArrayCalculator"])
+def test_samples_may_lie_along_another_axis(name):
+    data = make()
+    rows, columns = getattr(math_utils, name)(), getattr(math_utils, name)()
+    rows.update(be.float_tensor(data), axis=0)
+    columns.update(be.float_tensor(data.T), axis=1)
+    assert columns.num == len(data)
+    np.testing.assert_array_equal(number(columns.mean), number(rows.mean))
+    for axis in (2, "rows"):
+        with pytest.raises(ShapeError, match=rf"axis={axis!r} for a batch of shape \(7, 500\)"):
+            columns.update(data.T, axis=axis)
+    assert columns.num == len(data)
+
+
+def test_a_dataframe_holds_the_moments():
+    pytest.importorskip("pandas")
+    data = make()
+    calculator = fed(math_utils.MeanVarianceArrayCalculator(), data[:200])
+    frame = calculator.to_dataframe()
+    doubled = data[:200].astype(np.float64)
+    np.testing.assert_allclose(frame["mean"], doubled.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(frame["var"], doubled.var(axis=0), rtol=1e-12)
+    assert (frame["num"] == 200).all()
+    again = math_utils.MeanVarianceArrayCalculator.from_dataframe(frame)
+    for each in (calculator, again):
+        fed(each, data[200:])
+    np.testing.assert_array_equal(number(again.var), number(calculator.var))
+    np.testing.assert_array_equal(number(again.mean), number(calculator.mean))
+
+
+def test_dataframes_that_cannot_be_made_or_read():
+    pandas = pytest.importorskip("pandas")
+    calculator = math_utils.MeanVarianceArrayCalculator()
+    with pytest.raises(DataError, match="seen no data"):
+        calculator.to_dataframe()
+    calculator.update(np.ones((2, 3, 4)))
+    with pytest.raises(ShapeError, match=r"samples of shape \(n,\), got \(3, 4\)"):
+        calculator.to_dataframe()
+    with pytest.raises(ConfigError, match="mean"):
+        calculator.from_dataframe(pandas.DataFrame({"num": [1]}))

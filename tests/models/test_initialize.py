@@ -215,15 +215,20 @@ def test_data_outside_of_the_layers_support_are_refused():
         model.initialize(grey)
 
 
-def leading_directions(data, count):
-    """Columns, from NumPy's decomposition, the entry of greatest absolute value positive."""
+def expected_columns(data, count, hidden):
+    """sqrt(2V/(V+H)) std_j/|std| component_j, from NumPy's decomposition.
+
+    The entry of greatest absolute value of a component is positive.
+    """
     centred = data.astype(np.float64) - data.astype(np.float64).mean(axis=0)
-    columns = np.linalg.svd(centred, full_matrices=False)[2][:count].T
-    return columns * np.sign(columns[np.abs(columns).argmax(axis=0), range(count)])
+    _, strengths, rows = np.linalg.svd(centred, full_matrices=False)
+    columns, std = rows[:count].T, strengths[:count]
+    columns = columns * np.sign(columns[np.abs(columns).argmax(axis=0), range(count)])
+    return np.sqrt(2 * V / (V + hidden)) * std / np.linalg.norm(std) * columns
 
 
 @pytest.mark.parametrize("count", [None, 4])
-def test_pca_lays_the_first_columns_along_the_components_as_long_as_glorots(count):
+def test_pca_sets_the_first_columns_by_components_and_standard_deviations(count):
     # the first of the 40 columns is constant, so that the data vary along 39 directions
     data, batch = real_batch()
     be.set_seed(5)
@@ -232,8 +237,8 @@ def test_pca_lays_the_first_columns_along_the_components_as_long_as_glorots(coun
     model = fresh(GaussianLayer)
     model.initialize(batch, method="pca", num_components=count)
     weights, width = array(model.connections[0].weights.W()), count or V - 1
-    expected = np.sqrt(2 * V / (V + H)) * leading_directions(data[:400], width)
     # gaps between the variances are 1 % and more, so that single precision decides the rest
+    expected = expected_columns(data[:400], width, H)
     np.testing.assert_allclose(weights[:, :width], expected, atol=1e-4)
     np.testing.assert_array_equal(weights[:, width:], glorot[:, width:])
 
@@ -244,9 +249,24 @@ def test_pca_lays_rows_along_the_components_where_the_visible_layer_is_the_domai
     links = [Connection(1, 0, Weights((3, V))), Connection(1, 2, Weights((3, 2)))]
     model = BoltzmannMachine(layers, links)
     model.initialize(batch, method="pca")
-    expected = np.sqrt(2 * V / (V + 3)) * leading_directions(data[:400], 3).T
+    expected = expected_columns(data[:400], 3, 3).T
     np.testing.assert_allclose(array(model.connections[0].weights.W()), expected, atol=1e-4)
     assert array(model.connections[1].weights.W()).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_keywords_of_version_02_are_ignored_and_others_refused(method):
+    _, batch = binary_batch()
+    be.set_seed(5)
+    plain = weights_of(method, batch)
+    be.set_seed(5)
+    model = fresh()
+    model.initialize(batch, method=method, epochs=10, stepsize=0.001, verbose=False)
+    np.testing.assert_array_equal(array(model.connections[0].weights.W()), plain)
+    before = model.get_values()["layers"][0]["loc"]
+    with pytest.raises(ConfigError, match=f"{method}.*unknown keyword.* step_size; expected"):
+        model.initialize(batch, method=method, step_size=0.001)
+    np.testing.assert_array_equal(model.get_values()["layers"][0]["loc"], before)
 
 
 def test_pca_of_constant_data_is_glorot():

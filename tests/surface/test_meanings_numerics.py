@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from paysage import backends as be
-from paysage import constraints, penalties
+from paysage import constraints, math_utils, penalties
+from paysage.batch import in_memory_batch
+from paysage.errors import ConfigError
+from paysage.factorization import PCA
+from paysage.layers import BernoulliLayer, GaussianLayer
+from paysage.models import BoltzmannMachine
 
 # Columns of norm 5 and 13; WᵀW = [[25, 16], [16, 169]] with determinant 4225 - 256 = 3969.
 MATRIX = [[3.0, 12.0], [4.0, -5.0], [0.0, 0.0]]
@@ -183,3 +188,96 @@ def test_pure_python_helpers(capsys):
     be.maybe_print("seen")
     be.maybe_print("not seen", verbose=False)
     assert capsys.readouterr().out == "seen\n"
+
+
+# math_utils
+
+
+def test_find_k_nearest_neighbors_returns_the_kth_neighbour_only():
+    x = be.float_tensor([[0.0, 0.0], [10.0, 0.0]])
+    y = be.float_tensor([[3.0, 4.0], [0.0, 1.0], [10.0, 2.0]])
+    for k, indices, distances in ((1, [1, 2], [1, 2]), (2, [0, 0], [5, 65**0.5])):
+        found, far = math_utils.find_k_nearest_neighbors(x, y, k)
+        assert be.shape(found) == be.shape(far) == (2,)
+        np.testing.assert_array_equal(array(found), indices)
+        np.testing.assert_allclose(array(far), distances, rtol=1e-6)
+
+
+def test_calculators_update_along_an_axis():
+    calculator = math_utils.MeanVarianceArrayCalculator()
+    calculator.update(be.float_tensor([[1.0, 2.0], [3.0, 6.0]]), axis=0)
+    np.testing.assert_array_equal(array(calculator.mean), [2, 4])
+    calculator.reset()
+    calculator.update(be.float_tensor([[1.0, 2.0], [3.0, 6.0]]), axis=1)
+    np.testing.assert_array_equal(array(calculator.mean), [1.5, 4.5])
+    frame = calculator.to_dataframe()
+    np.testing.assert_array_equal(frame["mean"], [1.5, 4.5])
+    again = math_utils.MeanVarianceArrayCalculator.from_dataframe(frame)
+    np.testing.assert_array_equal(array(again.var), array(calculator.var))
+
+
+# principal components: standard deviations 6, 3 and 2 along the axes, mean (1, 2, 3)
+
+# Rows mean ± a e_j: the sum of squares along axis j is 2 a², over n - 1 = 5.
+AXES = np.diag([6.0, 3.0, 2.0]) * 2.5**0.5
+DATA = np.vstack([AXES, -AXES]) + np.array([1.0, 2.0, 3.0])
+
+
+@pytest.fixture
+def batch():
+    """Six training rows, and one to validate."""
+    return in_memory_batch(np.vstack([DATA, DATA[:1]]), 4, 6 / 7)
+
+
+def test_pca_variances_are_divided_by_n_minus_one(batch):
+    for pca in (PCA.from_svd(be.float_tensor(DATA), 3), PCA.from_batch(batch, 3)):
+        np.testing.assert_allclose(array(pca.var), [36, 9, 4], rtol=1e-5)
+        np.testing.assert_allclose(np.abs(array(pca.W)), np.eye(3), atol=1e-5)
+
+
+def test_pca_projects_without_and_transforms_with_the_mean():
+    pca = PCA.from_svd(be.float_tensor(DATA), 2)
+    rows = be.float_tensor([[1.0, 2.0, 3.0], [2.0, 4.0, 8.0]])
+    np.testing.assert_allclose(array(pca.project(rows)), [[1, 2], [2, 4]], atol=1e-5)
+    np.testing.assert_allclose(array(pca.transform(rows)), [[0, 0], [1, 2]], atol=1e-5)
+
+
+def test_pca_accepts_the_arguments_of_version_02(batch, tmp_path):
+    pca = PCA.from_batch(
+        batch,
+        3,
+        epochs=1,
+        grad_steps_per_minibatch=1,
+        stepsize=0.001,
+        minimum_stepsize=1e-8,
+        convergence=0.01,
+        orthogonalize_rate=5,
+        verbose=False,
+    )
+    np.testing.assert_allclose(array(pca.var), [36, 9, 4], rtol=1e-5)
+    assert PCA.from_svd(be.float_tensor(DATA), 2, verbose=False).num_components == 2
+    pca.save(tmp_path / "pca.h5", num_components_save=2)
+    np.testing.assert_array_equal(array(PCA.from_saved(tmp_path / "pca.h5").W), array(pca.W)[:, :2])
+
+
+# initialization
+
+
+@pytest.mark.parametrize(
+    ("hidden", "std"), [(2, [6, 3]), (3, [6, 3, 2])], ids=["two columns", "three columns"]
+)
+def test_pca_initialization_weights_components_by_their_deviations(batch, hidden, std):
+    model = BoltzmannMachine([GaussianLayer(3), BernoulliLayer(hidden)])
+    model.initialize(batch, method="pca", epochs=10, stepsize=0.001, grad_steps_per_minibatch=1)
+    scale = np.sqrt(2 * 3 / (3 + hidden)) / np.linalg.norm(std)
+    expected = np.zeros((3, hidden))
+    np.fill_diagonal(expected, scale * np.array(std))
+    np.testing.assert_allclose(array(model.connections[0].weights.W()), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["hinton", "glorot_normal", "stddev", "pca"])
+def test_initializers_accept_keywords_of_version_02_only(batch, method):
+    model = BoltzmannMachine([GaussianLayer(3), BernoulliLayer(2)])
+    model.initialize(batch, method=method, epochs=10, verbose=False)
+    with pytest.raises(ConfigError, match="unknown keyword"):
+        model.initialize(batch, method=method, epoch=10)

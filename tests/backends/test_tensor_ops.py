@@ -445,12 +445,19 @@ def test_reductions_of_integers_and_booleans():
     assert be.item(be.mean(counts > 1)) == pytest.approx(2 / 3, rel=2 * EPS)
 
 
-@pytest.mark.parametrize("name", ["tsum", "mean", "std"])
+@pytest.mark.parametrize("name", ["tsum", "mean", "std", "norm"])
 def test_long_sums_stay_exact_to_single_precision(name):
     # Added one after the other in single precision, these would be wrong in the fourth digit.
     x = GEN.random((400_000, 2)).astype(np.float32)
     result = array(getattr(be, name)(be.from_numpy_array(x), axis=0))
-    np.testing.assert_allclose(result, REDUCTIONS[name](x.astype(np.float64), axis=0), rtol=1e-5)
+    expected = {**REDUCTIONS, "norm": np.linalg.norm}[name](x.astype(np.float64), axis=0)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+
+
+def test_the_norm_of_many_numbers_is_exact_to_single_precision():
+    x = GEN.random(4_000_000).astype(np.float32)
+    expected = np.linalg.norm(x.astype(np.float64))
+    assert be.norm(be.from_numpy_array(x)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_cumsum():

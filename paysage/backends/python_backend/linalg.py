@@ -52,8 +52,10 @@ def quadratic(a, b, W):
 def norm(x, axis=None, keepdims=False):
     if x.dtype.kind != "f":
         x = x.astype(Float)
-    length = np.linalg.norm(x, axis=axis, keepdims=keepdims)
-    return length.item() if axis is None and not keepdims else length
+    if axis is not None:  # as np.linalg.norm does it, but long sums run in double precision
+        return np.sqrt(tsum(np.square(x), axis, keepdims))
+    length = np.linalg.norm(x, keepdims=keepdims)
+    return length if keepdims else length.item()
 
 
 def normalize(x):

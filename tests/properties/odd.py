@@ -82,6 +82,19 @@ class Handed(NamedTuple):
         return self.means is None or np.array_equal(_read(self.what), self.means, equal_nan=True)
 
 
+def ordinary(rows: Any) -> Handed:
+    """A plain array, for an explicit example that reaches the assertions about good input.
+
+    Most generated input is refused; with few examples nothing else would reach them.
+    """
+    rows = np.array(rows, dtype=np.float64)
+    return Handed(rows, rows.copy(), "plain array")
+
+
+#: one state on in each row: units that a layer of any type can have
+ONE_HOT_ROWS = np.tile(np.eye(3), (4, 1))
+
+
 def _read(what: Any) -> np.ndarray:
     what = what.detach().double().numpy() if hasattr(what, "detach") else what
     return np.asarray(what.to_numpy() if hasattr(what, "to_numpy") else what).astype(np.float64)

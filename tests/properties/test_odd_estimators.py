@@ -8,7 +8,19 @@ import pytest
 import scipy.sparse
 from hypothesis import assume, example
 from hypothesis import strategies as st
-from odd import FLOATS, INTEGERS, Handed, attempt, given, handed, is_number, is_whole, things
+from odd import (
+    FLOATS,
+    INTEGERS,
+    ONE_HOT_ROWS,
+    Handed,
+    attempt,
+    given,
+    handed,
+    is_number,
+    is_whole,
+    ordinary,
+    things,
+)
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
@@ -164,6 +176,8 @@ def test_samples_and_scores(name, number, steps):
 
 
 @given(NAMES, TABLES)
+@example("BernoulliRBM", ordinary(ONE_HOT_ROWS))
+@example("GaussianRBM", ordinary(ONE_HOT_ROWS))
 def test_rows_after_a_fit(name, x):
     estimator = KINDS[name]().fit(np.eye(6)[:, :3])
     acts = ["transform", "reconstruct", "score"]

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pandas as pd
+from hypothesis import example
 from hypothesis import strategies as st
 from odd import (
     FLOATS,
@@ -14,6 +15,7 @@ from odd import (
     handed,
     is_number,
     is_whole,
+    ordinary,
     things,
 )
 
@@ -35,6 +37,8 @@ def as_array(x):
     st.sampled_from([0, 1, 2]),
     share=2,
 )
+@example(ordinary([[0.0, 1.0], [2.0, np.nan], [3.0, 4.0]]), 1, None, 0)
+@example(ordinary([[0.0, 1.0], [2.0, np.nan], [3.0, 4.0]]), 1, (0, 1), 1)
 def test_a_dataset_of_h5py(tmp_path_factory, x, size, rows, ahead):
     path = tmp_path_factory.mktemp("odd") / "data.h5"
     with h5py.File(path, "w") as file:

@@ -7,6 +7,7 @@ from hypothesis import example
 from hypothesis import strategies as st
 from machines import TYPES
 from odd import (
+    ONE_HOT_ROWS,
     REFUSED,
     array,
     attempt,
@@ -15,6 +16,7 @@ from odd import (
     is_flag,
     is_number,
     is_whole,
+    ordinary,
     shapes,
     things,
 )
@@ -22,7 +24,7 @@ from odd import (
 from paysage import backends as be
 from paysage import constraints, layers, penalties
 
-KINDS = st.sampled_from(sorted(TYPES))
+KINDS = st.sampled_from("BGO")
 UNITS = handed(st.one_of(shapes(), st.tuples(st.integers(0, 3), st.integers(2, 4))))
 
 
@@ -55,6 +57,11 @@ def test_shapes_of_weights(shape, number, scale):
 
 
 @given(KINDS, UNITS)
+@example("B", ordinary(ONE_HOT_ROWS))
+@example("B", ordinary(ONE_HOT_ROWS * 2))
+@example("O", ordinary(ONE_HOT_ROWS))
+@example("O", ordinary(np.ones((2, 3))))
+@example("G", ordinary(np.ones((2, 3)) * np.inf))
 def test_units_are_looked_at(kind, x):
     layer, single = made(kind), x.single()
     if single is None:

@@ -3,14 +3,17 @@
 import json
 
 import numpy as np
+from hypothesis import example
 from hypothesis import strategies as st
 from odd import (
+    ONE_HOT_ROWS,
     REFUSED,
     attempt,
     given,
     handed,
     is_flag,
     is_whole,
+    ordinary,
     plain,
     shapes,
     things,
@@ -50,6 +53,9 @@ def measured(name, what, model):
 
 
 @given(st.sampled_from(sorted(ALL)), KINDS, MINIBATCHES)
+@example("ReconstructionError", "BB", ordinary(ONE_HOT_ROWS))
+@example("KLDivergence", "OB", ordinary(ONE_HOT_ROWS))
+@example("ExactLogLikelihood", "GB", ordinary(ONE_HOT_ROWS))
 def test_metrics_of_minibatches(name, kinds, x):
     model = machine(kinds, scale=0.1)
     found = quietly(measured, name, x.what, model)

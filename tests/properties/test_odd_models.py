@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from machines import array as doubled
 from machines import build, twin
 from odd import (
+    ONE_HOT_ROWS,
     REFUSED,
     Handed,
     array,
@@ -17,6 +18,7 @@ from odd import (
     handed,
     is_number,
     is_whole,
+    ordinary,
     plain,
     shapes,
     things,
@@ -74,6 +76,8 @@ def test_states_of_visible_units(kinds, x):
 
 
 @given(KINDS, VISIBLE, st.one_of(st.sampled_from(METHODS), things()))
+@example("BB", ordinary(ONE_HOT_ROWS), "markov_chain")
+@example("GBO", ordinary(ONE_HOT_ROWS), "mean_field_iteration")
 def test_reconstructions(kinds, x, method):
     model = machine(kinds)
     be.set_seed(137)

@@ -3,7 +3,19 @@
 import numpy as np
 from hypothesis import example
 from hypothesis import strategies as st
-from odd import REFUSED, Handed, array, attempt, given, handed, is_whole, matrices, plain, things
+from odd import (
+    REFUSED,
+    Handed,
+    array,
+    attempt,
+    given,
+    handed,
+    is_whole,
+    matrices,
+    ordinary,
+    plain,
+    things,
+)
 
 from paysage import backends as be
 from paysage import math_utils
@@ -96,6 +108,7 @@ def test_states_of_calculators(thing, kind):
 TWO = st.integers(0, 4)
 FAR = np.array([[1e30, 0.0], [0.0, 0.0]])
 NEAR = np.array([[1e-30, 0.0], [0.0, 0.0]])
+TABLE = np.random.default_rng(4).standard_normal((6, 3))
 
 
 @st.composite
@@ -140,6 +153,8 @@ def test_distances(pair):
 
 
 @given(pairs_of_tables(), st.one_of(st.integers(0, 4), things()), st.booleans())
+@example((ordinary(TABLE), ordinary(TABLE[:4] + 0.1)), 3, False)
+@example((ordinary(TABLE), ordinary(TABLE)), 1, True)
 def test_neighbours(pair, k, exclude):
     x, y = pair
     found = attempt(find_k_nearest_neighbors, x.what, y.what, k, exclude)
@@ -168,6 +183,7 @@ MASKED = np.ma.masked_array(np.ones((3, 2)), mask=np.eye(3, 2, dtype=bool))
 
 @given(handed(), COMPONENTS)
 @example(Handed(MASKED, None, "masked"), 1)
+@example(ordinary(TABLE), 2)
 def test_components_of_a_table(x, k):
     found = attempt(PCA.from_svd, x.what, k)
     good = x.means is not None and x.means.ndim == 2 and np.isfinite(x.means).all()
@@ -213,6 +229,8 @@ def test_components_of_anything(batch, number):
 
 
 @given(handed(), st.sampled_from(["transform", "project"]))
+@example(ordinary(TABLE), "transform")
+@example(ordinary(TABLE), "project")
 def test_coordinates(x, name):
     rng = np.random.default_rng(0)
     components = PCA.from_svd(rng.standard_normal((9, 3)), 2)

@@ -1,8 +1,10 @@
 """Samplers: chains start where they are told to, whatever holds the numbers, or say why not."""
 
 import numpy as np
+from hypothesis import example
 from hypothesis import strategies as st
 from odd import (
+    ONE_HOT_ROWS,
     REFUSED,
     array,
     attempt,
@@ -10,6 +12,7 @@ from odd import (
     handed,
     is_number,
     is_whole,
+    ordinary,
     plain,
     things,
 )
@@ -37,6 +40,10 @@ NAMES = st.sampled_from(sorted(SAMPLERS))
 
 
 @given(NAMES, KINDS, VISIBLE, st.one_of(st.integers(0, 2), st.none()))
+@example("sequential", "BB", ordinary(ONE_HOT_ROWS), 1)
+@example("driven", "GBO", ordinary(ONE_HOT_ROWS), 2)
+@example("tempering", "BB", ordinary(ONE_HOT_ROWS), 1)
+@example("transitions", "OB", ordinary(ONE_HOT_ROWS), 1)
 def test_chains_from_visible_units(name, kinds, x, steps):
     sampler, options = SAMPLERS[name]
     model = machine(kinds)
@@ -141,6 +148,7 @@ def test_schedules_of_temperatures(values, steps):
 
 
 @given(handed())
+@example(ordinary([[0.0], [1.0], [0.5], [0.0]]))
 def test_autocorrelation_times(x):
     found = attempt(integrated_autocorrelation_time, x.what)
     good = x.means is not None and x.means.ndim in (1, 2) and len(x.means) > 1

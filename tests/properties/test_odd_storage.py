@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import example
 from hypothesis import strategies as st
 from odd import REFUSED, attempt, given, handed, things
 
@@ -60,6 +61,9 @@ def assert_same(tree, again):
 
 
 @given(TREES)
+@example({"x": [np.arange(6).reshape(2, 3), np.zeros((0, 2), ">f4")], "y": 0.5})
+@example([np.array([True, False]), np.ma.masked_array([1.0], mask=[True])])
+@example([float("nan")])
 def test_trees(tmp_path_factory, tree):
     path = tmp_path_factory.mktemp("odd") / "tree.h5"
     done = attempt(storage.write_tree, path, tree)
@@ -71,6 +75,7 @@ def test_trees(tmp_path_factory, tree):
 
 
 @given(st.one_of(st.text(max_size=8), things()), st.one_of(st.text(max_size=3), things()))
+@example("first", "notes")
 def test_keys_and_kinds(tmp_path_factory, key, kind):
     path = tmp_path_factory.mktemp("odd") / "tree.h5"
     done = attempt(storage.write_tree, path, {"a": 1}, kind, key)

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import example
 from hypothesis import strategies as st
 from odd import (
     REFUSED,
@@ -170,6 +171,8 @@ TAP_OPTIONS = {
 
 
 @given(st.sampled_from(sorted(TAP_OPTIONS)), things())
+@example("init_lr", 0.5)
+@example("max_iters", 2)
 def test_options_of_mean_field_training(name, thing):
     made = attempt(fit.TAP, **{name: thing})
     assert (made is REFUSED) == (not TAP_OPTIONS[name](thing))

@@ -9,6 +9,7 @@ import numpy as np
 
 from paysage import backends as be
 from paysage.backends.contract import Tensor
+from paysage.batch.order import Seed
 from paysage.batch.table import InMemoryTable, as_rows, positive_integer
 from paysage.checks import check_flag, is_real
 from paysage.errors import ConfigError, DataError, ShapeError, StorageError
@@ -31,11 +32,15 @@ class Batch:
     ----------
     tables : dict
         The tables by mode, such as ``{'train': table, 'validate': table}``.
+    shuffle : bool, default True
+        Return the rows of the 'train' table in a new random order in every pass. With False, and
+        for the other tables, the option `shuffle` of the table decides. A table of another type,
+        without an attribute `shuffle`, keeps its order.
 
     Raises
     ------
     ConfigError
-        There are no tables, or something that is no table.
+        There are no tables, or something that is not a table.
     ShapeError
         The tables have different numbers of columns.
 
@@ -49,8 +54,9 @@ class Batch:
         Those of the first table: rows read for, and rows of, a minibatch.
     """
 
-    def __init__(self, tables: Mapping[str, Any]):
+    def __init__(self, tables: Mapping[str, Any], shuffle: bool = True):
         _check_tables(tables)
+        self.shuffle = check_flag("shuffle", shuffle)
         self.tables = dict(tables)
         first = next(iter(self.tables.values()))
         self.ncols = _common_ncols(self.tables)
@@ -71,24 +77,49 @@ class Batch:
         """Close the batch."""
         self.close()
 
+    def is_shuffled(self, mode: str = "train") -> bool:
+        """Return True if passes over the rows of this mode come in random order."""
+        table = self._table(mode)
+        if not hasattr(table, "shuffle"):
+            return False
+        return bool(table.shuffle or (self.shuffle and mode == "train"))
+
     def get(self, mode: str = "train") -> Tensor:
-        """The next minibatch of a mode.
+        """Return the next minibatch of a mode.
 
         Raises
         ------
         StopIteration
-            The pass over the data is over; the next call begins another.
+            The pass over the data is over; the next call begins another, in a new random order if
+            the mode is shuffled.
         StorageError
             The batch is closed.
         """
-        return self._table(mode).get()
+        table = self._table(mode)
+        return table.get(shuffle=True) if self.is_shuffled(mode) else table.get()
 
-    def iterate(self, mode: str = "train") -> Iterator[Tensor]:
-        """Iterate over the minibatches of a whole pass; `get` does not notice."""
-        return self._table(mode).iterate()
+    def iterate(
+        self, mode: str = "train", shuffle: bool | None = None, seed: Seed | None = None
+    ) -> Iterator[Tensor]:
+        """Iterate over the minibatches of a whole pass; `get` does not notice.
+
+        Parameters
+        ----------
+        mode : str
+        shuffle : bool, optional
+            Whether the rows come in random order; by default if the mode is shuffled. A table of
+            another type, which cannot shuffle, keeps its order.
+        seed : int or sequence of int, optional
+            Determines the random order, and is not used without one. By default a new seed is
+            drawn from the backend's generator. Training passes ``(seed, epoch)``.
+        """
+        table = self._table(mode)
+        if not hasattr(table, "shuffle"):
+            return table.iterate()
+        return table.iterate(self.is_shuffled(mode) if shuffle is None else shuffle, seed)
 
     def reset_generator(self, mode: str = "all") -> None:
-        """Let `get` begin anew at the first row, in one mode or in 'all'."""
+        """Make the next `get` begin a new pass, in one mode or in 'all'."""
         for name in self._open_modes() if _is_all(mode) else (mode,):
             self._table(name).reset_generator()
 
@@ -189,13 +220,15 @@ def in_memory_batch(
     train_fraction: float = 0.9,
     transform: Transformation | None = None,
     copy: bool = True,
+    shuffle: bool = True,
 ) -> Batch:
-    """A batch that trains on the first rows of a tensor and validates on the rest.
+    """Return a batch that trains on the first rows of a tensor and validates on the rest.
 
     Parameters
     ----------
     tensor : tensor, array or DataFrame, shape (N, n)
-        The data, one sample a row, shuffled beforehand if their order means anything.
+        The data, one sample a row. Shuffle them beforehand if their order means anything: the last
+        rows would not be a fair sample to validate with.
     batch_size : int
         Rows in a minibatch. Validation minibatches are smaller if fewer rows are left for them.
     train_fraction : float
@@ -205,6 +238,8 @@ def in_memory_batch(
     copy : bool, default True
         Copy the data, so that later changes to the caller's array do not reach training. False
         saves memory; do not change the array while the batch is in use.
+    shuffle : bool, default True
+        Return the training rows in a new random order in every pass. Validation rows keep theirs.
 
     Raises
     ------
@@ -236,7 +271,8 @@ def in_memory_batch(
             "validate": InMemoryTable(
                 rows[split:], min(size, total - split), transform, copy=False
             ),
-        }
+        },
+        shuffle,
     )
 
 

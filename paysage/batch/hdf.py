@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,21 +16,33 @@ from paysage import backends as be
 from paysage.backends.contract import Tensor
 from paysage.batch.ahead import ReadAhead
 from paysage.batch.layout import Layout, find_layout, opened
+from paysage.batch.order import Seed, shuffle_blocks
 from paysage.batch.table import Table, checked_batch_size
-from paysage.checks import check_whole
+from paysage.checks import check_flag, check_whole
 from paysage.errors import ConfigError, DataError, StorageError
 from paysage.preprocess import Transformation
 
+#: the rows of a shuffled pass are mixed in a pool of this many blocks of neighboring rows
+POOL_BLOCKS = 64
+#: single precision bytes, and rows, of a block; the first bounds memory, the second the time that
+#: random numbers take
+BLOCK_BYTES, BLOCK_ROWS = 2**19, 4096
+
 
 class HDFtable(Table):
-    """Hands out the rows of a table in a file in order, a minibatch at a time.
+    """Returns the rows of a table in a file, one minibatch at a time.
 
     The table is a DataFrame that pandas wrote, in 'fixed' or 'table' format, or a dataset of h5py
     or PyTables with two axes. A thread reads ahead in chunks of about 8 MiB, each a whole number
     of minibatches; so memory does not depend on the length of the file. A GPU keeps the rows of the
     first pass if they take no more than half of its free memory; else a chunk is copied there while
-    the one before is used. The table does not shuffle: see `DataShuffler`. A file written elsewhere
-    while it is read gives an error or other rows.
+    the one before is used. A file written elsewhere while it is read leads to an error or to other
+    rows.
+
+    A shuffled pass reads blocks of about 0.5 MiB of neighboring rows in random order, into a pool
+    of 64 blocks (32 MiB) from which the rows of minibatches are taken at random. A table that fits
+    into the pool is shuffled completely. In a larger one, rows of one block stay close to one
+    another; `DataShuffler` shuffles a whole file once and for all.
 
     Parameters
     ----------
@@ -50,6 +62,8 @@ class HDFtable(Table):
         None. Two tables with different rows of one file train and validate.
     read_ahead : int
         Chunks to read ahead; 0 has them read by the thread that uses them.
+    shuffle : bool, default False
+        Return the rows in a new random order in every pass.
 
     Raises
     ------
@@ -81,7 +95,9 @@ class HDFtable(Table):
         combine_frames: bool = False,
         rows: tuple[int | None, int | None] | None = None,
         read_ahead: int = 2,
+        shuffle: bool = False,
     ) -> None:
+        self.shuffle = check_flag("shuffle", shuffle)
         self.filename, self.key = Path(_as_path(filename)), key
         depth = _checked_depth(read_ahead)
         self._layout = find_layout(filename, key, combine_frames)
@@ -93,24 +109,29 @@ class HDFtable(Table):
         self._readers: list[ReadAhead] = []
         self._pass: Iterator[Tensor] | None = None
         self._checked: Transformation | None = None
-        self._kept: list[Tensor] | None = None
+        self._kept: Tensor | None = None
         self._first = self._first_minibatch()
         super().__init__(transform)
 
-    def get(self) -> Tensor:
-        """The next minibatch, shape (batch_size, ncols) or fewer rows at the end of the data.
+    def get(self, shuffle: bool | None = None) -> Tensor:
+        """Return the next minibatch, shape (batch_size, ncols) or fewer rows at the end of a pass.
+
+        Parameters
+        ----------
+        shuffle : bool, optional
+            Whether a pass that begins with this call is shuffled; by default as the table is.
 
         Raises
         ------
         StopIteration
             The pass is over; the next call begins another.
         DataError
-            A value is not finite, or none that the transform can take.
+            A value is not finite, or the transform cannot take it.
         StorageError
             The file cannot be read, or the table is closed.
         """
         if self._pass is None:
-            self._pass = self.iterate()
+            self._pass = self.iterate(shuffle)
         try:
             return next(self._pass)
         except BaseException:  # the end of the pass, too
@@ -118,12 +139,20 @@ class HDFtable(Table):
             raise
 
     def reset_generator(self) -> None:
-        """Let `get` begin anew at the first row."""
+        """Make the next `get` begin a new pass."""
         self._check_open()
         self._pass = None
 
-    def iterate(self) -> Iterator[Tensor]:
+    def iterate(self, shuffle: bool | None = None, seed: Seed | None = None) -> Iterator[Tensor]:
         """Iterate over the minibatches of a whole pass, without moving what `get` returns next.
+
+        Parameters
+        ----------
+        shuffle : bool, optional
+            Whether the rows come in random order; by default as the table is.
+        seed : int or sequence of int, optional
+            Determines the random order. By default a new seed is drawn from the backend's
+            generator.
 
         Raises
         ------
@@ -131,7 +160,7 @@ class HDFtable(Table):
             The table is closed.
         """
         self._check_open()
-        return self._minibatches()
+        return self._minibatches(self._pass_generator(shuffle, seed))
 
     def close(self) -> None:
         """Stop reading and let go of the file; passes that are under way end with an error."""
@@ -154,11 +183,11 @@ class HDFtable(Table):
         if self._closed:
             raise StorageError(f"the table '{self.key}' of {self.filename} is closed")
 
-    def _minibatches(self) -> Iterator[Tensor]:
+    def _minibatches(self, rng: np.random.Generator | None) -> Iterator[Tensor]:
         checking, row = self._transform, self._first_row
-        for chunk in self._tensors():
+        for chunk in self._tensors(rng):
             if self._checked is not self._transform:
-                self._transform.check_values(be.to_numpy_array(chunk), row)
+                self._check_values(chunk, None if rng else row)
             for rows in self._minibatches_of(chunk):
                 self._check_open()
                 yield rows
@@ -167,25 +196,58 @@ class HDFtable(Table):
         if self._transform is checking:
             self._checked = checking
 
-    def _tensors(self) -> Iterator[Tensor]:
-        """The chunks of a pass as tensors; a GPU that has room for all of them keeps them."""
-        if self._kept is not None:
-            yield from self._kept
-            return
+    def _check_values(self, chunk: Tensor, row: int | None) -> None:
+        """Raise a DataError that names the row, which a shuffled pass (None) has to look for."""
+        try:
+            self._transform.check_values(be.to_numpy_array(chunk), row or 0)
+        except DataError:
+            if row is None:
+                for _ in self._minibatches(None):
+                    pass
+            raise
+
+    def _tensors(self, rng: np.random.Generator | None) -> Iterator[Tensor]:
+        """The chunks of a pass as tensors, from the file or from the memory of the GPU."""
         size = self.nrows * self._layout.ncols * np.dtype(np.float32).itemsize
-        kept: list[Tensor] | None = [] if be.fits_device(size) else None
-        with self._chunks() as chunks:
+        if self._kept is None and be.fits_device(size):
+            self._kept = self._load()
+        if self._kept is not None:
+            yield from self._chunks_of(self._kept, rng)
+            return
+        with self._chunks(rng) as chunks:
+            yield from be.uploads(chunks)
+
+    def _load(self) -> Tensor:
+        """Read the whole table into one tensor."""
+        rows, start = be.zeros((self.nrows, self._layout.ncols)), 0
+        with self._chunks(None) as chunks:
             for chunk in be.uploads(chunks):
-                if kept is not None:
-                    kept.append(chunk)
-                yield chunk
-        self._kept = kept
+                rows[start : start + len(chunk)] = chunk
+                start += len(chunk)
+        return rows
+
+    def _chunks_of(self, rows: Tensor, rng: np.random.Generator | None) -> Iterator[Tensor]:
+        """The chunks of a pass, from a tensor with all rows."""
+        if rng is None:
+            size = self._chunk_rows(self._layout.ncols)
+            yield from (rows[start : start + size] for start in range(0, self.nrows, size))
+            return
+        # the same calls as for a file, so that the order does not depend on the memory of the GPU
+        blocks = (np.arange(*block) for block in self._shuffled_blocks(rng))
+        for numbers in shuffle_blocks(blocks, *self._pool(), rng):
+            yield be.index_select(rows, be.long_tensor(numbers - self._first_row))
 
     @contextmanager
-    def _chunks(self) -> Iterator[Iterator[np.ndarray]]:
-        """The chunks of a pass, from a thread or from this one."""
-        size = self._chunk_rows(self._layout.ncols)
-        make = partial(_read_chunks, self._layout, self._first_row, self._stop, size)
+    def _chunks(self, rng: np.random.Generator | None) -> Iterator[Iterator[np.ndarray]]:
+        """The chunks of a pass from the file, read by a thread or by this one."""
+        make: Callable[[], Generator[np.ndarray, None, None]]
+        if rng is None:
+            size = self._chunk_rows(self._layout.ncols)
+            make = partial(_read_chunks, self._layout, self._first_row, self._stop, size)
+        else:
+            make = partial(
+                _read_shuffled, self._layout, self._shuffled_blocks(rng), self._pool(), rng
+            )
         if self._depth == 0:
             with closing(make()) as chunks:
                 yield chunks
@@ -196,6 +258,32 @@ class HDFtable(Table):
             yield reader
         finally:
             reader.stop()
+
+    def _usual_block(self) -> int:
+        """Return the rows of a block of a file that is not stored in pieces."""
+        width = self._layout.ncols * np.dtype(np.float32).itemsize
+        return max(1, min(BLOCK_BYTES // width, BLOCK_ROWS))
+
+    def _block_rows(self) -> int:
+        """Return the rows of a block: whole pieces of the file, unless those are very large.
+
+        HDF5 compresses datasets in pieces. A block that ends within one has it unpacked twice.
+        """
+        rows, piece = self._usual_block(), self._layout.piece_rows
+        return min(-(-rows // piece) * piece, 8 * rows)
+
+    def _shuffled_blocks(self, rng: np.random.Generator) -> list[tuple[int, int]]:
+        """Return first row, and the one after the last, of all blocks in random order."""
+        size, first, stop = self._block_rows(), self._first_row, self._stop
+        starts = rng.permutation(np.arange(first - first % size, stop, size)).tolist()
+        return [(max(start, first), min(start + size, stop)) for start in starts]
+
+    def _pool(self) -> tuple[int, int, int]:
+        """Return the rows of the pool of a shuffled pass, of its chunks, and of a minibatch."""
+        rows = POOL_BLOCKS * self._usual_block()
+        batches = min(self._chunk_rows(self._layout.ncols), rows // 8) // self.batch_size
+        size = self.batch_size * max(1, batches)
+        return max(rows, self.batch_size + self._block_rows()), size, self.batch_size
 
     def _first_minibatch(self) -> np.ndarray:
         """What tells whether the table can be used."""
@@ -212,6 +300,17 @@ def _read_chunks(
     with opened(layout) as read:
         for first in range(start, stop, size):
             yield read(first, min(first + size, stop))
+
+
+def _read_shuffled(
+    layout: Layout,
+    blocks: list[tuple[int, int]],
+    pool: tuple[int, int, int],
+    rng: np.random.Generator,
+) -> Generator[np.ndarray, None, None]:
+    """Yield the rows of the blocks in random order; it runs in the reader's thread."""
+    with opened(layout) as read:
+        yield from shuffle_blocks((read(*block) for block in blocks), *pool, rng)
 
 
 def _as_path(filename: Any) -> Any:

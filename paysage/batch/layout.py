@@ -38,6 +38,8 @@ class Layout(NamedTuple):
     nrows: int
     ncols: int
     blocks: list[Block]
+    #: rows of the largest piece that HDF5 stores, and unpacks, together; 1 without pieces
+    piece_rows: int
 
 
 def find_layout(filename: Any, key: str, combine_frames: bool = False) -> Layout:
@@ -72,7 +74,8 @@ def _layout(file: Any, key: str, combine: bool, size: int, name: str) -> Layout:
     ncols = sum(one.ncols for one in frames)
     for block in blocks:
         readable(file[block.path])  # refuses what cannot be unpacked
-    return Layout(Path(file.filename), key, frames[0].nrows, ncols, blocks)
+    pieces = max((file[block.path].chunks or (1,))[0] for block in blocks)
+    return Layout(Path(file.filename), key, frames[0].nrows, ncols, blocks, pieces)
 
 
 @contextmanager

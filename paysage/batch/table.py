@@ -10,6 +10,7 @@ import numpy as np
 from paysage import backends as be
 from paysage.backends.contract import Tensor
 from paysage.backends.conversion import on_host
+from paysage.batch.order import Seed, draw_seed, row_generator
 from paysage.checks import check_flag
 from paysage.errors import ConfigError, DataError, PaysageError, ShapeError
 from paysage.preprocess import Transformation
@@ -29,6 +30,8 @@ class Table:
 
     nrows: int
     batch_size: int
+    #: whether passes are shuffled unless `get` or `iterate` are asked for something else
+    shuffle: bool = False
     _first_row = 0
 
     def __init__(self, transform: Transformation | None) -> None:
@@ -88,6 +91,15 @@ class Table:
         """Rows from one number to before another, as they are kept."""
         raise NotImplementedError
 
+    def _pass_generator(
+        self, shuffle: bool | None, seed: Seed | None
+    ) -> np.random.Generator | None:
+        """Return the generator of the order of a new pass; None for the order of the table."""
+        shuffle = self.shuffle if shuffle is None else check_flag("shuffle", shuffle)
+        if not shuffle:
+            return None
+        return row_generator(draw_seed() if seed is None else seed)
+
     def _chunk_rows(self, columns: int) -> int:
         """A whole number of minibatches, at least one."""
         of_a_batch = self.batch_size * columns * np.dtype(np.float32).itemsize
@@ -109,12 +121,12 @@ class Table:
 
 
 class InMemoryTable(Table):
-    """Hands out the rows of a tensor in order, a minibatch at a time.
+    """Returns the rows of a tensor, one minibatch at a time.
 
-    The data are copied, so that changes to the caller's array do not reach training; minibatches
-    are views of that copy. On a GPU, data that take more than half of its free memory stay
-    with the host, and a pass copies chunks of them ahead of their use. The table does not shuffle:
-    see `DataShuffler`.
+    The data are copied, so that changes to the caller's array do not reach training. Minibatches
+    are views of that copy, or copies of rows where a pass is shuffled. On a GPU, data that take
+    more than half of its free memory stay with the host, and a pass copies chunks of them ahead of
+    their use.
 
     Parameters
     ----------
@@ -127,6 +139,8 @@ class InMemoryTable(Table):
     copy : bool, default True
         With False, a Float tensor with contiguous rows is used without a copy, which saves memory;
         do not change it while the table is in use.
+    shuffle : bool, default False
+        Return the rows in a new random order in every pass.
 
     Raises
     ------
@@ -136,7 +150,7 @@ class InMemoryTable(Table):
         It has no rows, no columns or fewer rows than a minibatch, or values that are not finite
         or that the transform cannot take.
     ConfigError
-        The batch size is not a positive integer, or the transform is no Transformation.
+        The batch size is not a positive integer, or the transform is not a Transformation.
     """
 
     def __init__(
@@ -145,11 +159,14 @@ class InMemoryTable(Table):
         batch_size: int,
         transform: Transformation | None = None,
         copy: bool = True,
+        shuffle: bool = False,
     ):
+        self.shuffle = check_flag("shuffle", shuffle)
         self.tensor = as_rows(tensor, check_flag("copy", copy))
         self.nrows = int(be.shape(self.tensor)[0])
         self.batch_size = checked_batch_size(batch_size, self.nrows)
         self._start = 0
+        self._order: Any = None
         super().__init__(transform)
 
     def _sample(self) -> Tensor:
@@ -159,8 +176,13 @@ class InMemoryTable(Table):
         for start, stop in ranges:
             yield be.to_numpy_array(self.tensor[start:stop])
 
-    def get(self) -> Tensor:
-        """The next minibatch, shape (batch_size, ncols) or fewer rows at the end of the data.
+    def get(self, shuffle: bool | None = None) -> Tensor:
+        """Return the next minibatch, shape (batch_size, ncols) or fewer rows at the end of a pass.
+
+        Parameters
+        ----------
+        shuffle : bool, optional
+            Whether a pass that begins with this call is shuffled; by default as the table is.
 
         Raises
         ------
@@ -170,33 +192,59 @@ class InMemoryTable(Table):
         if self._start >= self.nrows:
             self.reset_generator()
             raise StopIteration
+        if self._start == 0:
+            self._order = self._order_of(self._pass_generator(shuffle, None))
         start = self._start
         self._start += self.batch_size
-        return self._rows(start)
+        return self._transformed(be.float_tensor(self._rows(self._order, start, self.batch_size)))
 
     def reset_generator(self) -> None:
-        """Let `get` start again at the first row."""
-        self._start = 0
+        """Make the next `get` begin a new pass."""
+        self._start, self._order = 0, None
 
     def close(self) -> None:
         """Do nothing; a table in memory has no file to close."""
 
-    def iterate(self) -> Iterator[Tensor]:
-        """Iterate over the minibatches of a whole pass, without moving what `get` returns next."""
-        if be.is_tensor(self.tensor):
-            return self._minibatches_of(self.tensor)
-        return self._streamed()
+    def iterate(self, shuffle: bool | None = None, seed: Seed | None = None) -> Iterator[Tensor]:
+        """Iterate over the minibatches of a whole pass, without moving what `get` returns next.
 
-    def _streamed(self) -> Iterator[Tensor]:
-        """The minibatches of data that are an array of the host, for which the GPU has no room."""
+        Parameters
+        ----------
+        shuffle : bool, optional
+            Whether the rows come in random order; by default as the table is.
+        seed : int or sequence of int, optional
+            Determines the random order. By default a new seed is drawn from the backend's
+            generator.
+        """
+        order = self._order_of(self._pass_generator(shuffle, seed))
+        return self._minibatches(order) if be.is_tensor(self.tensor) else self._streamed(order)
+
+    def _order_of(self, rng: np.random.Generator | None) -> Any:
+        """Return the row numbers of a pass, where the rows are; None for their own order."""
+        if rng is None:
+            return None
+        order = rng.permutation(self.nrows)
+        return be.long_tensor(order) if be.is_tensor(self.tensor) else order
+
+    def _rows(self, order: Any, start: int, size: int) -> Any:
+        """Return some rows of a pass, as they are stored."""
+        if order is None:
+            return self.tensor[start : start + size]
+        chosen = order[start : start + size]
+        if be.is_tensor(self.tensor):
+            return be.index_select(self.tensor, chosen)
+        return self.tensor[chosen]
+
+    def _minibatches(self, order: Any) -> Iterator[Tensor]:
+        for start in range(0, self.nrows, self.batch_size):
+            yield self._transformed(self._rows(order, start, self.batch_size))
+
+    def _streamed(self, order: Any) -> Iterator[Tensor]:
+        """Minibatches of data that are an array of the host, for which the GPU has no room."""
         size = self._chunk_rows(int(be.shape(self.tensor)[1]))
-        chunks = (self.tensor[first : first + size] for first in range(0, self.nrows, size))
+        chunks = (self._rows(order, start, size) for start in range(0, self.nrows, size))
         for chunk in be.uploads(chunks):
             yield from self._minibatches_of(chunk)
-
-    def _rows(self, start: int) -> Tensor:
-        rows = self.tensor[start : start + self.batch_size]
-        return self._transformed(be.float_tensor(rows))
 
 
 def _width_after(transform: Transformation, row: Tensor) -> int:

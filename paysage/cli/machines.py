@@ -25,18 +25,21 @@ HIDDEN_BIASES = {"rbm": -2.0, "grbm": -4.0, "hopfield": 0.0, "dbm": -2.0}
 def make_batch(settings: dict[str, Any]) -> batch.Batch:
     """Minibatches to train and to validate with.
 
-    Rows of a file that is streamed keep their order; others are shuffled, in the same order each
-    time.
+    Rows are shuffled before they are divided, in the order that the seed determines, and training
+    rows again in every epoch. A file that is streamed is divided as it is; in every epoch its
+    training rows are shuffled in blocks. With the setting `shuffle` off, all rows keep their order.
     """
     gaussian = settings["model"] == "grbm"
     size, fraction = settings["batch_size"], settings["train_fraction"]
     if settings["stream"]:
         return _streamed(settings, transformation(settings["transform"], False, gaussian))
     rows = read_rows(settings["data"], settings["key"])
-    order = np.random.default_rng(settings["seed"]).permutation(len(rows.values))
+    values, shuffle = rows.values, settings["shuffle"]
+    if shuffle:
+        values = values[np.random.default_rng(settings["seed"]).permutation(len(values))]
     transform = transformation(settings["transform"], rows.grey, gaussian)
     return batch.in_memory_batch(
-        be.float_tensor(rows.values[order]), size, fraction, transform, copy=False
+        be.float_tensor(values), size, fraction, transform, copy=False, shuffle=shuffle
     )
 
 
@@ -53,7 +56,8 @@ def _streamed(settings: dict[str, Any], transform: Any) -> batch.Batch:
             "validate": batch.HDFtable(
                 path, key, min(size, max(1, rows - split)), transform, rows=(split, None)
             ),
-        }
+        },
+        settings["shuffle"],
     )
 
 

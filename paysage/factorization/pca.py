@@ -277,7 +277,7 @@ class PCA:
 
 def _in_double(batch: Any) -> Iterator[np.ndarray]:
     """The training minibatches on the host."""
-    for rows in batch.iterate("train"):
+    for rows in batch.iterate("train", shuffle=False):
         doubled = np.asarray(be.to_numpy_array(rows), dtype=np.float64)
         _check_finite(doubled)
         yield doubled

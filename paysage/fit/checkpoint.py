@@ -22,7 +22,7 @@ from paysage.storage.document import encode
 
 KIND = "checkpoint"
 #: of the tree in the file
-VERSION = 1
+VERSION = 2
 
 
 class Position(NamedTuple):
@@ -36,6 +36,8 @@ class Position(NamedTuple):
     earlier: int
     #: whether it is over, whatever the number of epochs
     ended: bool
+    #: determines, with the epoch, the order of the training rows
+    shuffle_seed: int
 
 
 class Checkpoint:

@@ -118,17 +118,19 @@ def check_same_data(batch: Any, processes: Processes) -> None:
     """Raise a ConfigError unless all processes have the same first minibatch, and as many rows."""
     if processes.size == 1:
         return
-    tables = batch.tables.items()
-    sizes: dict[str, Any] = {mode: (table.nrows, table.batch_size) for mode, table in tables}
+    sizes: dict[str, Any] = {
+        mode: (table.nrows, table.batch_size, batch.is_shuffled(mode))
+        for mode, table in batch.tables.items()
+    }
     if be.get_backend().processor == "cpu":  # GPUs draw, in transforms, each on its own
         before = generators()
-        rows = next(iter(batch.iterate("train")))
+        rows = next(iter(batch.iterate("train", shuffle=False)))
         set_generators(before)
         sizes["digest"] = hashlib.sha256(be.to_numpy_array(rows).tobytes()).hexdigest()
     if processes.tell(sizes) != sizes:
         raise ConfigError(
             f"process {processes.rank} has other data than the first one: each must be given the "
-            "same rows in the same order, of which it takes its share"
+            "same rows in the same order, of which it takes its share, and the same `shuffle`"
         )
 
 
@@ -159,7 +161,7 @@ def check_data(model: BoltzmannMachine, batch: Any) -> None:
         raise ShapeError(f"{visible!r} cannot take data of {batch.ncols} columns")
     for mode in ("train", "validate"):
         rows = 0
-        for units in batch.iterate(mode):
+        for units in batch.iterate(mode, shuffle=False):
             visible.check_units(units)
             visible.check_values(units)
             rows += int(be.shape(units)[0])

@@ -27,8 +27,11 @@ def plain(tree: Any) -> Any:
 
 
 def describe_batch(batch: Any) -> dict[str, Any]:
-    """Sizes, transforms and checksums of the tables of a batch."""
-    return {mode: _describe_table(table) for mode, table in batch.tables.items()}
+    """Return sizes, transforms, checksums and whether they are shuffled of a batch's tables."""
+    return {
+        mode: {**_describe_table(table), "shuffle": batch.is_shuffled(mode)}
+        for mode, table in batch.tables.items()
+    }
 
 
 def _describe_table(table: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paysage.batch.order import draw_seed
 from paysage.errors import DivergenceError
 from paysage.fit.averaging import ParameterMean
 from paysage.fit.checkpoint import Checkpoint, Position
@@ -49,6 +50,8 @@ class Training:
         What was measured last, by name; None for what was not measured then.
     seconds : float
         That the last epoch took.
+    shuffle_seed : int
+        Determines, with the epoch, the order of the training rows in an epoch.
     """
 
     model: BoltzmannMachine
@@ -71,6 +74,7 @@ class Training:
     minibatch: int = 0
     metrics: OrderedDict[str, float | None] = field(default_factory=OrderedDict)
     seconds: float = 0.0
+    shuffle_seed: int = 0
     _ended: bool = False
     _start: dict[str, Any] = field(default_factory=dict)
 
@@ -157,6 +161,8 @@ class Training:
         # the metrics are measured, and draw, whether or not they are shown
         self.metrics = self._evaluate(self.earlier)
         self._show("Before training:")
+        if self.batch.is_shuffled("train"):
+            self.shuffle_seed = draw_seed()
         self._phases.set_driven(self._burn_in == 0)
 
     def _go_on(self, stored: dict[str, Any]) -> None:
@@ -175,10 +181,10 @@ class Training:
             print(f"Going on after epoch {self.epoch}\n", flush=True)
 
     def _place(self) -> Position:
-        return Position(self.epoch, self.minibatch, self.earlier, self._ended)
+        return Position(self.epoch, self.minibatch, self.earlier, self._ended, self.shuffle_seed)
 
     def _set_place(self, place: Position) -> None:
-        self.epoch, self.minibatch, self.earlier, self._ended = place
+        self.epoch, self.minibatch, self.earlier, self._ended, self.shuffle_seed = place
 
     def _remind(self, kept: list[Any]) -> None:
         """Give callbacks what those of their name, in this order, kept."""
@@ -237,7 +243,8 @@ class Training:
 
     def _learn(self) -> None:
         """Steps on the minibatches of the epoch that are left."""
-        minibatches = iter(self.batch.iterate("train"))
+        # the order is a function of the epoch: an epoch that is resumed or repeated has the same
+        minibatches = iter(self.batch.iterate("train", seed=(self.shuffle_seed, self.epoch)))
         if self.minibatch:
             before = generators()  # transforms may draw
             for _ in range(self.minibatch):

@@ -164,7 +164,8 @@ def _moments_of(base: Any, visible: Layer) -> MeanVarianceArrayCalculator:
     if isinstance(base, MeanVarianceArrayCalculator):
         return base
     moments = MeanVarianceArrayCalculator()
-    for rows in base.iterate("train") if hasattr(base, "iterate") else [be.float_tensor(base)]:
+    tables = hasattr(base, "iterate")
+    for rows in base.iterate("train", shuffle=False) if tables else [be.float_tensor(base)]:
         visible.check_units(rows)
         visible.check_values(rows)
         moments.update(rows)

@@ -33,7 +33,7 @@ def check_batch(batch: Any) -> None:
 def _data_moments(batch: Any, layer: Layer) -> MeanVarianceArrayCalculator:
     """Mean and variance of each visible unit over a pass of the training data."""
     moments = MeanVarianceArrayCalculator()
-    for visible in batch.iterate("train"):
+    for visible in batch.iterate("train", shuffle=False):
         layer.check_values(visible)
         moments.update(visible)
     return moments

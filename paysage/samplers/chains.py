@@ -74,7 +74,7 @@ class Chains(Capturable):
 
     @classmethod
     def from_batch(cls, model: BoltzmannMachine, batch: Any, **kwargs: Any) -> Self:
-        """Chains that start at the first training minibatch."""
+        """Chains that start at a training minibatch, the first one if the batch is not shuffled."""
         check_batch(batch)
         for visible in batch.iterate("train"):
             return cls.from_visible(model, visible, **kwargs)

@@ -27,7 +27,8 @@ class BernoulliRBM(RestrictedEstimator):
     """Restricted Boltzmann machine of binary units: takes the place of scikit-learn's.
 
     Trained by persistent contrastive divergence (Tieleman 2008), a sweep a minibatch, with plain
-    gradient steps. Rows are visited in their order, as scikit-learn visits them.
+    gradient steps. Rows are visited in a new random order in each pass; scikit-learn's estimator
+    visits them in their own order, as this one does with ``shuffle=False``.
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ class BernoulliRBM(RestrictedEstimator):
     verbose : int
         Unless it is 0, print the mean pseudo-likelihood of (up to about a thousand) rows after
         each pass.
+    shuffle : bool, default True
+        Visit the rows in a new random order in each pass.
     random_state : int, RandomState or None
         Where all draws come from; those of the backend go on as if nothing had been drawn.
 
@@ -68,6 +71,7 @@ class BernoulliRBM(RestrictedEstimator):
         batch_size: int = 10,
         n_iter: int = 10,
         verbose: int = 0,
+        shuffle: bool = True,
         random_state: Any = None,
     ) -> None:
         super().__init__(
@@ -76,6 +80,7 @@ class BernoulliRBM(RestrictedEstimator):
             batch_size=batch_size,
             n_iter=n_iter,
             verbose=verbose,
+            shuffle=shuffle,
             random_state=random_state,
         )
 

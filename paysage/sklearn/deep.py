@@ -42,6 +42,8 @@ class DeepBoltzmannMachine(MachineEstimator):
         Passes over the data.
     verbose : int
         Unless it is 0, print the error of reconstructions after each pass.
+    shuffle : bool, default True
+        Visit the rows in a new random order in each pass.
     random_state : int, RandomState or None
 
     Attributes
@@ -67,6 +69,7 @@ class DeepBoltzmannMachine(MachineEstimator):
         batch_size: int = 100,
         n_iter: int = 10,
         verbose: int = 0,
+        shuffle: bool = True,
         random_state: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -74,6 +77,7 @@ class DeepBoltzmannMachine(MachineEstimator):
         self.batch_size = batch_size
         self.n_iter = n_iter
         self.verbose = verbose
+        self.shuffle = shuffle
         self.random_state = random_state
 
     @property

@@ -38,6 +38,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     n_iter: int
     batch_size: int
     verbose: int
+    shuffle: bool
     random_state: Any
     learning_rate: float
     n_features_in_: int
@@ -114,7 +115,8 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             model = self._new_machine(X.shape[1])
             self._initialize(model, X)
             training = Training(model, self._optimizer(), self.batch_size)
-            minibatches = Minibatches(X, self.batch_size)
+            rng = self.random_state_ if self.shuffle else None
+            minibatches = Minibatches(X, self.batch_size, rng)
 
             def report() -> str:
                 self._keep(model, X.dtype)

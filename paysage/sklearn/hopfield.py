@@ -30,6 +30,8 @@ class HopfieldNetwork(RestrictedEstimator):
         Passes over the data.
     verbose : int
         Unless it is 0, print the error of reconstructions after each pass.
+    shuffle : bool, default True
+        Visit the rows in a new random order in each pass.
     random_state : int, RandomState or None
 
     Attributes

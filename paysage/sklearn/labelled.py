@@ -43,13 +43,15 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
     batch_size : int
         Rows of a minibatch.
     n_iter : int
-        Passes over the data, each in another order.
+        Passes over the data.
     generative : float
         The part g of log p(row, label) in what is learned, which is g log p(row, label) +
         (1 - g) log p(label | row); above 0 and at most 1. The smaller it is, the fewer chains
         there are, about batch_size g / (1 - g).
     verbose : int
         Unless it is 0, print the accuracy on (up to about a thousand) rows after each pass.
+    shuffle : bool, default True
+        Visit the rows in a new random order in each pass.
     random_state : int, RandomState or None
 
     Attributes
@@ -69,6 +71,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         n_iter: int = 30,
         generative: float = 0.1,
         verbose: int = 0,
+        shuffle: bool = True,
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
@@ -77,6 +80,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter = n_iter
         self.generative = generative
         self.verbose = verbose
+        self.shuffle = shuffle
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> RBMClassifier:
@@ -114,7 +118,8 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
             )
             for epoch in range(1, int(self.n_iter) + 1):
                 start = time.perf_counter()
-                training.epoch(X, labels, rng.permutation(X.shape[0]))
+                order = rng.permutation(X.shape[0]) if self.shuffle else np.arange(X.shape[0])
+                training.epoch(X, labels, order)
                 if self.verbose:
                     self._keep(model, X.dtype)
                     self._show(X, labels, epoch, time.perf_counter() - start)

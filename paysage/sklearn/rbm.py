@@ -34,6 +34,7 @@ class RestrictedEstimator(MachineEstimator):
         batch_size: int = 100,
         n_iter: int = 10,
         verbose: int = 0,
+        shuffle: bool = True,
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
@@ -41,6 +42,7 @@ class RestrictedEstimator(MachineEstimator):
         self.batch_size = batch_size
         self.n_iter = n_iter
         self.verbose = verbose
+        self.shuffle = shuffle
         self.random_state = random_state
 
     def _layers(self, num_visible: int, num_hidden: int) -> tuple[Layer, Layer]:

@@ -66,7 +66,7 @@ def over_blocks(function: Callable[[Tensor], Tensor], X: Any, size: int = BLOCK)
 
 
 class Minibatches:
-    """Minibatches of the rows in their order, as Float tensors; the last one has what is left.
+    """Minibatches of the rows as Float tensors; the last one has what is left.
 
     Dense data are converted once. Rows of a sparse matrix become dense when their turn comes.
 
@@ -75,16 +75,29 @@ class Minibatches:
     X : array or CSR matrix (N, V)
     size : int
         Rows of a minibatch.
+    rng : numpy.random.RandomState, optional
+        Shuffles the rows in every iteration; without it they keep their order.
     """
 
-    def __init__(self, X: Any, size: int) -> None:
+    def __init__(self, X: Any, size: int, rng: Any = None) -> None:
         self._sparse = hasattr(X, "toarray")
         self._rows = X if self._sparse else be.resident_tensor(X)
         self._number, self._size = X.shape[0], int(size)
+        self._rng = rng
 
     def __iter__(self) -> Iterator[Tensor]:
+        order = None if self._rng is None else self._rng.permutation(self._number)
+        on_device = be.is_tensor(self._rows)
+        if order is not None and on_device:
+            order = be.long_tensor(order)
         for low in range(0, self._number, self._size):
-            rows = self._rows[low : low + self._size]
+            places = slice(low, low + self._size)
+            if order is None:
+                rows = self._rows[places]
+            elif on_device:
+                rows = be.index_select(self._rows, order[places])
+            else:
+                rows = self._rows[order[places]]
             yield be.float_tensor(dense(rows) if self._sparse else rows)
 
 

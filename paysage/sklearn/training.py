@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
-from paysage.checks import check_number, check_whole
+from paysage.checks import check_flag, check_number, check_whole
 from paysage.errors import ConfigError
 from paysage.fit import Phases, pcd
 from paysage.fit.checks import check_finite
@@ -22,6 +22,7 @@ def check_settings(estimator: Any) -> None:
     """Raise a ConfigError unless the numbers that every estimator has can be used."""
     check_whole("batch_size", estimator.batch_size, 1)
     check_whole("n_iter", estimator.n_iter)
+    check_flag("shuffle", estimator.shuffle)
     if not isinstance(estimator.verbose, bool):
         check_whole("verbose", estimator.verbose)
     if not check_number("learning_rate", estimator.learning_rate) > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -204,7 +204,7 @@ class Training:
         try:
             # infinities are looked for below, once, and named: no warning at every operation
             with np.errstate(all="ignore"):
-                self._learn()
+                self._learn(self._minibatches_left())
         except DivergenceError as error:
             if self._phases.processes.size > 1:  # the others do not know
                 raise
@@ -241,8 +241,8 @@ class Training:
             self._step.start_anew()
         self.optimizer.update_lr()
 
-    def _learn(self) -> None:
-        """Steps on the minibatches of the epoch that are left."""
+    def _minibatches_left(self) -> Iterator[Any]:
+        """Return the minibatches of the epoch that have not been learned from."""
         # the order is a function of the epoch: an epoch that is resumed or repeated has the same
         minibatches = iter(self.batch.iterate("train", seed=(self.shuffle_seed, self.epoch)))
         if self.minibatch:
@@ -250,6 +250,10 @@ class Training:
             for _ in range(self.minibatch):
                 next(minibatches)
             set_generators(before)
+        return minibatches
+
+    def _learn(self, minibatches: Iterator[Any]) -> None:
+        """Make a training step on each minibatch, until a pause."""
         averaged = self.epoch + 1 >= self._first_averaged
         alone = self._phases.processes.size == 1
         for visible in minibatches:

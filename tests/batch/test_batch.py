@@ -12,7 +12,8 @@ def numbers(rows, columns=2):
 
 
 def small_batch(rows=10, size=3, **options):
-    return in_memory_batch(be.float_tensor(numbers(rows)), size, train_fraction=0.7, **options)
+    data = be.float_tensor(numbers(rows))
+    return in_memory_batch(data, size, train_fraction=0.7, shuffle=False, **options)
 
 
 def array(tensor):
@@ -43,7 +44,7 @@ def test_the_split_is_rounded_to_whole_rows(rows, fraction, train):
 def test_changes_to_the_callers_array_do_not_reach_the_batch():
     data = numbers(10).astype(np.float32)
     before = data.copy()
-    batch = in_memory_batch(data, 2)
+    batch = in_memory_batch(data, 2, shuffle=False)
     data[:] = 1.0
     rows = np.concatenate([values(batch.iterate(mode)) for mode in ("train", "validate")])
     np.testing.assert_array_equal(rows, before)
@@ -51,7 +52,7 @@ def test_changes_to_the_callers_array_do_not_reach_the_batch():
 
 def test_both_sides_are_views_of_the_data_with_copy_false():
     data = be.float_tensor(numbers(10))
-    batch = in_memory_batch(data, 2, copy=False)
+    batch = in_memory_batch(data, 2, copy=False, shuffle=False)
     for mode in ("train", "validate"):
         assert np.shares_memory(array(next(batch.iterate(mode))), array(data))
 

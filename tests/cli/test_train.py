@@ -1,3 +1,4 @@
+import argparse
 import csv
 import json
 from datetime import timedelta
@@ -12,7 +13,8 @@ from paysage import backends as be
 from paysage import fit, layers
 from paysage.cli import main
 from paysage.cli.data import write_tables
-from paysage.cli.settings import SETTINGS
+from paysage.cli.machines import make_batch
+from paysage.cli.settings import SETTINGS, gathered
 from paysage.models import BoltzmannMachine
 
 
@@ -242,8 +244,26 @@ def test_a_rate_that_is_too_high_is_halved(paysage, error, rows):
 def test_a_file_is_streamed(paysage, rows):
     with h5py.File("rows.h5", "w") as file:
         file["some/table"] = rows
-    paysage(f"{TRAIN} --data rows.h5 --stream --quiet")
-    assert matrix("m.h5").shape == (9, 4)
+    found = []
+    for shuffle in ("", "--no-shuffle", "--shuffle"):
+        paysage(f"{TRAIN} --data rows.h5 --stream --quiet --force {shuffle}")
+        found.append(matrix("m.h5"))
+    assert found[0].shape == (9, 4)
+    assert np.array_equal(found[0], found[2]) and not np.array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_rows_are_shuffled_unless_asked_otherwise(here, shuffle):
+    rows = np.eye(20, dtype=np.float32)
+    np.save("eye.npy", rows)
+    (here / "run.toml").write_text(
+        f"data = 'eye.npy'\nbatch_size = 5\nshuffle = {str(shuffle).lower()}"
+    )
+    data = make_batch(gathered("run.toml", argparse.Namespace()))
+    train, validate = ([v for v in data.iterate(m)] for m in ("train", "validate"))
+    order = np.concatenate([be.to_numpy_array(v) for v in (*train, *validate)]).argmax(axis=1)
+    assert sorted(order) == list(range(20)) and (list(order) != list(range(20))) == shuffle
+    assert data.is_shuffled("train") == shuffle and not data.is_shuffled("validate")
 
 
 @pytest.mark.parametrize(

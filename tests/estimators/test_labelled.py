@@ -121,6 +121,13 @@ def test_sparse_data_pickles_and_seeds():
     assert first.predict_proba(X.astype(np.float32)).dtype == np.float32
 
 
+def test_rows_are_shuffled_unless_they_are_to_keep_their_order():
+    X, _ = toy()
+    found = [fitted(n_iter=3, shuffle=s).predict_proba(X) for s in (True, True, False)]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.allclose(found[0], found[2])
+
+
 def test_verbose_says_how_many_are_right(capsys):
     fitted(n_iter=1, verbose=1)
     assert "[RBMClassifier] Iteration 1, accuracy = " in capsys.readouterr().out

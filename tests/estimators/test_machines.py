@@ -6,11 +6,14 @@ from scipy.sparse import csr_matrix
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
+from sklearn.base import clone
+
 from paysage import backends as be
 from paysage import likelihood
 from paysage.errors import ConfigError
 from paysage.models import State
-from paysage.sklearn import DeepBoltzmannMachine, GaussianRBM, HopfieldNetwork
+from paysage.sklearn import BernoulliRBM, DeepBoltzmannMachine, GaussianRBM, HopfieldNetwork
+from paysage.sklearn.rows import Minibatches
 
 SMALL = {"n_iter": 20, "learning_rate": 0.01, "batch_size": 20, "random_state": 2}
 MACHINES = [
@@ -78,6 +81,38 @@ def test_sparse_data_give_what_dense_data_give(machine):
     np.testing.assert_allclose(machine.transform(csr_matrix(X)), dense, rtol=1e-12)
     again = machine.fit(csr_matrix(X)).transform(X)
     np.testing.assert_allclose(again, dense, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [np.array, csr_matrix], ids=["dense", "sparse"])
+def test_minibatches_are_shuffled_in_every_iteration(make):
+    X = np.arange(1, 26, dtype=np.float64).reshape(-1, 1)
+
+    def orders(seed):
+        minibatches = Minibatches(
+            make(X), 10, None if seed is None else np.random.RandomState(seed)
+        )
+        passes = [[be.to_numpy_array(v)[:, 0] for v in minibatches] for _ in range(2)]
+        assert [len(v) for v in passes[0]] == [10, 10, 5]
+        return [np.concatenate(one).tolist() for one in passes]
+
+    first, second = orders(1)
+    assert first != second and sorted(first) == sorted(second) == X[:, 0].tolist()
+    assert orders(1) == [first, second] and orders(2)[0] != first
+    assert orders(None) == [X[:, 0].tolist()] * 2
+
+
+@pytest.mark.parametrize("machine", [*MACHINES, BernoulliRBM(3, **SMALL)], ids=repr)
+def test_rows_are_shuffled_unless_they_are_to_keep_their_order(machine):
+    X = data(machine)
+    X = X[np.argsort(X[:, 0], kind="stable")]
+    found = [
+        clone(machine).set_params(shuffle=shuffle, n_iter=2).fit(X).transform(X)
+        for shuffle in (True, True, False)
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.allclose(found[0], found[2])
+    with pytest.raises(ConfigError, match="shuffle must be True or False"):
+        clone(machine).set_params(shuffle="often").fit(X)
 
 
 def test_the_interval_of_a_deep_machine_holds_the_truth():

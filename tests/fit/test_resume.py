@@ -15,7 +15,7 @@ from machines import array, build, random_state
 
 from paysage import backends as be
 from paysage import files, fit, optimizers, preprocess, schedules, storage
-from paysage.batch import Batch, HDFtable, InMemoryTable, in_memory_batch
+from paysage.batch import Batch, HDFtable, InMemoryTable, hdf, in_memory_batch
 from paysage.errors import ConfigError, DivergenceError, PaysageError, StorageError
 from paysage.fit import checkpoint
 from paysage.metrics import AISLogLikelihood, EnergyCoefficient, ReconstructionError
@@ -50,14 +50,45 @@ def kill_after(monkeypatch):
     return arrange
 
 
-def make(kinds="BB", sizes=(6, 4), center=False, metrics=(), transform=None, batch_size=10):
+def make(
+    kinds="BB",
+    sizes=(6, 4),
+    center=False,
+    metrics=(),
+    transform=None,
+    batch_size=10,
+    shuffle=True,
+    file=None,
+):
     for seed in (be.set_seed, np.random.seed, random.seed):
         seed(1)
     model = build(kinds, sizes, center=center, scale=0.1)
     data = array(random_state(model, 60)[0]) * (1 if transform is None else 255)
-    trainer = fit.SGD(model, in_memory_batch(data, batch_size, 5 / 6, transform), fantasy_steps=2)
+    if file is None:
+        batch = in_memory_batch(data, batch_size, 5 / 6, transform, shuffle=shuffle)
+    else:
+        batch = in_file(file, data, batch_size)
+    trainer = fit.SGD(model, batch, fantasy_steps=2)
     trainer.monitor.generator_metrics = list(metrics)
     return trainer
+
+
+def in_file(path, data, batch_size):
+    """A batch of the rows in a file, shuffled in pools of five blocks of four rows."""
+    if not path.exists():
+        with h5py.File(path, "w") as file:
+            file["x"] = data
+    split = round(len(data) * 5 / 6)
+    tables = {"train": (0, split), "validate": (split, None)}
+    return Batch({mode: HDFtable(path, "x", batch_size, rows=r) for mode, r in tables.items()})
+
+
+@pytest.fixture
+def small_blocks():
+    with pytest.MonkeyPatch.context() as patch:  # not the one that `kill_after` undoes
+        patch.setattr(hdf, "BLOCK_ROWS", 4)
+        patch.setattr(hdf, "POOL_BLOCKS", 5)
+        yield
 
 
 def train(path, trainer, optimizer=None, epochs=EPOCHS, resume=True, **options):
@@ -144,6 +175,7 @@ CASES = {
     "onehot": ({"kinds": "BO"}, plain, {}),
     "textbook": ({}, textbook_adam, {}),
     "own rule": ({}, Counting, {}),
+    "not shuffled": ({"shuffle": False}, adam, {}),
     "burn-in": ({}, adam, {"burn_in": 3}),
     "burn-in of cd": ({}, adam, {"burn_in": 3, "method": fit.cd}),
     "cd on few rows": ({"batch_size": 12}, adam, {"method": fit.cd}),
@@ -170,8 +202,8 @@ def test_a_killed_training_ends_at_the_bits_of_one_without_a_break(tmp_path, kil
             train(paths[1], make(**made), optimizer(), **options)
     killed = train(paths[1], make(**made), optimizer(), **options)
     first, second = map(fit.read_checkpoint, paths)
-    assert first["position"] == {"epoch": EPOCHS, "minibatch": 0, "earlier": 0, "ended": False}
-    assert first["position"] == second["position"]
+    place = {"epoch": EPOCHS, "minibatch": 0, "earlier": 0, "ended": False}
+    assert first["position"] == second["position"] == {**first["position"], **place}
     assert same(first["memory"], second["memory"])
     assert same(whole.model.get_values(), killed.model.get_values())
     assert whole.monitor.memory == killed.monitor.memory and len(killed.monitor.memory) == EPOCHS
@@ -340,11 +372,11 @@ def test_a_file_that_is_cut_short_or_damaged_is_refused(stopped):
         refused(stopped, StorageError, "damaged")
 
 
-@pytest.mark.parametrize("found", [0, 2, None, "1"])
+@pytest.mark.parametrize("found", [0, 1, None, "2"])
 def test_another_version_is_refused_by_name(stopped, found):
     tree = {**storage.read_tree(stopped, "checkpoint"), "version": found}
     storage.write_tree(stopped, tree, "checkpoint")
-    refused(stopped, StorageError, f"version {found!r}; .* reads 1")
+    refused(stopped, StorageError, f"version {found!r}; .* reads 2")
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
@@ -570,6 +602,66 @@ def test_it_is_written_when_the_time_has_passed(tmp_path, kill_after, monkeypatc
     killed = train(paths[1], make(**made), optimizer(), **options)
     assert same(killed.model.get_values(), whole.model.get_values())
     assert same(*(fit.read_checkpoint(path)["memory"] for path in paths))
+
+
+class Rows(fit.callbacks.Callback):
+    """Writes down the order of the rows: the minibatches of each epoch, as they are given out."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def begin(self, training):
+        batch, iterate = training.batch, training.batch.iterate
+
+        def noted(mode, *args, **kwargs):
+            epoch = []
+            self.seen.setdefault(training.epoch, []).append(epoch)
+            for rows in iterate(mode, *args, **kwargs):
+                epoch.append(array(rows).tobytes())
+                yield rows
+
+        batch.iterate = lambda mode="train", *args, **kwargs: (
+            noted(mode, *args, **kwargs) if mode == "train" else iterate(mode, *args, **kwargs)
+        )
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_shuffled_training_goes_on_with_the_same_rows(
+    tmp_path, kill_after, monkeypatch, small_blocks, streamed
+):
+    minutes = itertools.count()
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: 60.0 * next(minutes))
+    options = {"every": datetime.timedelta(minutes=3)}
+    made = {"file": tmp_path / "rows.h5"} if streamed else {}
+    whole_rows, rows = {}, {}
+    whole = train(tmp_path / "whole.h5", make(**made), callbacks=[Rows(whole_rows)], **options)
+    kill_after(2 * STEPS + 4)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed.h5", make(**made), callbacks=[Rows({})], **options)
+    place = fit.read_checkpoint(tmp_path / "killed.h5")["position"]
+    assert place["epoch"] == 2 and 0 < place["minibatch"] < 4
+    killed = train(tmp_path / "killed.h5", make(**made), callbacks=[Rows(rows)], **options)
+    assert same(killed.model.get_values(), whole.model.get_values())
+    assert rows == {epoch: whole_rows[epoch] for epoch in (2, 3, 4)}
+    assert len({tuple(epoch[0]) for epoch in whole_rows.values()}) == EPOCHS
+
+
+def test_an_epoch_that_is_repeated_has_the_same_order():
+    class Diverging(fit.callbacks.Callback):
+        """Makes the second epoch diverge the first time that it is run."""
+
+        done = False
+
+        def after_batch(self, training):
+            if training.epoch == 1 and training.minibatch == 3 and not self.done:
+                self.done = True
+                training.model.layers[0].params.loc[0] = np.nan
+
+    seen = {}
+    called = [fit.callbacks.HalveOnDivergence(), Diverging(), Rows(seen)]
+    make().train(adam(), 3, verbose=False, callbacks=called)
+    assert [len(orders) for orders in seen.values()] == [1, 2, 1]
+    assert seen[1][0] == seen[1][1]
 
 
 @pytest.mark.backend_free

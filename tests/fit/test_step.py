@@ -254,8 +254,8 @@ def test_an_epoch_waits_for_nothing(gpu_path, monkeypatch, name):
     """Neither the steps, which are ordinary ones here, nor the loop around them."""
     epoch, done = fit.Training._learn, []
 
-    def pure_epoch(self):
-        purely(lambda: epoch(self))
+    def pure_epoch(self, minibatches):
+        purely(lambda: epoch(self, minibatches))
         done.append(self.epoch)
 
     monkeypatch.setattr(fit.Training, "_learn", pure_epoch)

@@ -13,7 +13,15 @@ import pytest
 from machines import array, build, random_state, twin
 
 from paysage import backends as be
-from paysage import constraints, fit, metrics, optimizers, penalties, schedules
+from paysage import (
+    constraints,
+    datasets,
+    fit,
+    metrics,
+    optimizers,
+    penalties,
+    schedules,
+)
 from paysage.batch import Batch, InMemoryTable, in_memory_batch
 from paysage.errors import (
     ConfigError,
@@ -23,6 +31,8 @@ from paysage.errors import (
     ShapeError,
     StorageError,
 )
+from paysage.layers import BernoulliLayer
+from paysage.likelihood import pseudo_log_likelihood
 from paysage.models import BoltzmannMachine, State
 from paysage.preprocess import Transformation
 
@@ -302,7 +312,9 @@ def test_data_and_minibatches_of_unequal_size_are_left_alone(fit_method, method)
         verbose=False,
     )
     np.testing.assert_array_equal(array(tensor), data)
-    np.testing.assert_array_equal(array(trainer.batch.get("train")), data[:50])
+    np.testing.assert_array_equal(
+        array(next(trainer.batch.iterate("train", shuffle=False))), data[:50]
+    )
 
 
 def betas_of(epochs, **kwargs):
@@ -460,7 +472,9 @@ def test_an_interrupt_leaves_finite_parameters_and_a_batch_that_begins_anew():
         trainer.train(optimizers.ADAM(), 3, method=method, verbose=False)
     assert finite(model)
     assert not same_values(model, before)
-    np.testing.assert_array_equal(array(trainer.batch.get("train")), data[:50])
+    np.testing.assert_array_equal(
+        array(next(trainer.batch.iterate("train", shuffle=False))), data[:50]
+    )
     trainer.batch.reset_generator("all")
     trainer.train(optimizers.ADAM(), 1, verbose=False)
     assert model.markov_chain(1, random_state(model, 3)).batch_size() == 3
@@ -621,3 +635,56 @@ def test_what_cannot_be_stored_is_told_before_the_training_that_is_to_store_it(t
         trainer.train(optimizers.ADAM(), 2)
     assert capfd.readouterr() == ("", "")
     assert trainer.monitor.memory == []
+
+
+@pytest.mark.backend_free
+def test_rows_sorted_by_class_are_learned_as_well_as_shuffled_ones():
+    digits = datasets.load_digits()
+    rows = np.array(digits.images > 127, dtype=np.float32)
+    by_class = rows[np.argsort(digits.labels, kind="stable")]
+    mixed = rows[np.random.default_rng(0).permutation(len(rows))]
+
+    def learned(data, shuffle):
+        be.set_seed(1)
+        model = BoltzmannMachine([BernoulliLayer(64), BernoulliLayer(16)])
+        trainer = fit.SGD(model, in_memory_batch(data, 20, 0.99, shuffle=shuffle))
+        model.initialize(trainer.batch)
+        trainer.monitor.generator_metrics = []
+        trainer.train(optimizers.Gradient(0.2), 10, beta_std=0.0, verbose=False)
+        return pseudo_log_likelihood(model, be.float_tensor(rows)).mean
+
+    reference = learned(mixed, False)
+    assert abs(learned(by_class, True) - reference) < 1.0
+    assert learned(by_class, False) < reference - 3.0
+
+
+def test_the_seed_determines_a_shuffled_training():
+    data = draws(TRUTHS["bernoulli"](), 200)
+    found = []
+    for seed in (1, 1, 2):
+        be.set_seed(seed)
+        model = student("bernoulli")
+        trainer = trainer_of(model, data)
+        if len(found) == 1:  # looks at the data do not matter
+            list(trainer.batch.iterate("train", shuffle=False))
+        trainer.train(optimizers.Gradient(0.1), 2, verbose=False)
+        found.append(model)
+    assert same_values(found[0], found[1]) and not same_values(found[0], found[2])
+
+
+def test_trainings_without_shuffle_read_the_rows_in_order():
+    data = draws(TRUTHS["bernoulli"](), 200)
+    for shuffle in (False, True):
+        seen = []
+
+        def method(visible, phases, seen=seen):
+            seen.append(array(visible).copy())
+            return fit.pcd(visible, phases)
+
+        trainer = fit.SGD(student("bernoulli"), in_memory_batch(data, 30, shuffle=shuffle))
+        trainer.monitor.generator_metrics = []
+        trainer.train(optimizers.Gradient(0.1), 2, method=method, verbose=False)
+        for epoch in (seen[:6], seen[6:]):
+            rows = np.concatenate(epoch)
+            assert (rows.tolist() == data[:180].tolist()) != shuffle
+            assert sorted(rows.tolist()) == sorted(data[:180].tolist())

@@ -179,7 +179,7 @@ def learned(data):
     model = BoltzmannMachine([BernoulliLayer(8, center=True), BernoulliLayer(4, center=True)])
     given = batch.in_memory_batch(be.float_tensor(data), 50, 0.9)
     model.initialize(given)
-    fit.SGD(model, given).train(optimizers.Gradient(0.5), 20, beta_std=0.0, verbose=False)
+    fit.SGD(model, given).train(optimizers.Gradient(0.2), 50, beta_std=0.0, verbose=False)
     exact = ExactMachine(model)
     return log_likelihood(model, be.float_tensor(data), exact.log_partition).mean
 

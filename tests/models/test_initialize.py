@@ -20,13 +20,13 @@ V, H = 40, 60
 def binary_batch(rows=500):
     rng = np.random.default_rng(0)
     data = (rng.random((rows, V)) < np.linspace(0, 1, V)).astype(np.float32)
-    return data, in_memory_batch(data, 64, train_fraction=0.8)
+    return data, in_memory_batch(data, 64, train_fraction=0.8, shuffle=False)
 
 
 def real_batch(rows=500):
     rng = np.random.default_rng(0)
     data = (rng.normal(size=(rows, V)) * np.linspace(0, 3, V) + np.arange(V)).astype(np.float32)
-    return data, in_memory_batch(data, 64, train_fraction=0.8)
+    return data, in_memory_batch(data, 64, train_fraction=0.8, shuffle=False)
 
 
 def fresh(visible=BernoulliLayer, hidden=BernoulliLayer, **kwargs):

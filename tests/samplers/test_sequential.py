@@ -34,7 +34,7 @@ def test_new_chains_start_in_the_layers_own_distributions():
 def test_starts():
     model = skip()
     data = np.random.default_rng(0).integers(0, 2, (40, 4)).astype(np.float32)
-    batch = in_memory_batch(data, 8, train_fraction=0.5)
+    batch = in_memory_batch(data, 8, train_fraction=0.5, shuffle=False)
     batch.get("train")
     from_batch = SequentialMC.from_batch(model, batch).state
     np.testing.assert_array_equal(array(from_batch[0]), data[:8])

@@ -52,7 +52,8 @@ class Spied:
                 spy.machines.append(self.model)
                 spy.optimizers.append(optimizer)
                 spy.starts.append(self.model.copy())
-                spy.rows.append(np.vstack([array(v) for v in self.batch.iterate("train")]))
+                rows = self.batch.iterate("train", shuffle=False)
+                spy.rows.append(np.vstack([array(v) for v in rows]))
                 self.monitor.generator_metrics = []
                 if before:
                     before(len(spy.machines) - 1, self.model)

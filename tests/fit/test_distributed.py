@@ -110,7 +110,7 @@ def test_a_stack_of_machines(ends, backend):
 def test_a_checkpoint_of_two_goes_on_in_two_to_the_same_bits(ends, backend):
     for end in ends:
         found = end[backend]["checkpoints"]
-        assert found["position"] == {"epoch": 1, "minibatch": 4, "earlier": 0, "ended": False}
+        assert (found["position"]["epoch"], found["position"]["minibatch"]) == (1, 4)
         assert same(found["whole"], found["resumed"])
     assert same(*(end[backend]["checkpoints"] for end in ends))
 

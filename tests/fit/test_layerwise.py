@@ -193,7 +193,7 @@ def assert_put_back(batch, before, data):
     assert after.keys() == before.keys()
     assert all(after[mode] is before[mode] for mode in before)
     assert batch.ncols == 6
-    np.testing.assert_allclose(array(batch.get("train")), data[:20] * 0.5)
+    np.testing.assert_allclose(array(next(batch.iterate("train", shuffle=False))), data[:20] * 0.5)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, DivergenceError])

@@ -34,7 +34,7 @@ CASES = {
     "averaged": {"optimizer": "momentum", "average_last": 0.5, "beta_std": 0.0},
     "cd": {"kinds": "GB", "method": "cd", "optimizer": "rmsprop", "mcsteps": 2},
     "deep": {"kinds": "OBB", "sizes": (8, 6, 5), "burn_in": 1},
-    "settled": {"kinds": "BBB", "sizes": (8, 6, 5), "positive_phase": fit.MeanField(0.0, 5)},
+    "settled": {"kinds": "BGB", "sizes": (8, 6, 5), "positive_phase": fit.MeanField(0.0, 5)},
     "tap": {"method": "tap"},
     # a sample that the phases did not make, as docs/concepts/training.md has it
     "reconstructed": {"method": "reconstruction", "negative_phase_batch_size": 33},

@@ -104,7 +104,7 @@ class Phases:
         self._builder = GradientBuilder(model, self._bfloat16)
         self._copies = WeightCopies(model.layers, model.connections, self._kind_of_copies())
         self._own_sweeps: dict[tuple[int, int], Sweeps] = {}
-        self._positive: dict[int, State] = {}
+        self._positive: dict[int, tuple[State, PhaseState]] = {}
         chains_at_means = update_hook(getattr(self.negative, "updater", update_method)) == "mean"
         #: of the positive and of the negative phase
         self._summed_out = (
@@ -328,10 +328,11 @@ class Phases:
     def _positive_tasks(self, visible: Tensor) -> tuple[State, list[Task]]:
         rows = int(be.shape(visible)[0])
         if rows not in self._positive:
-            self._positive[rows] = self.model.sweeps.empty_state(visible)
-        state = self._positive[rows]
+            state = self.model.sweeps.empty_state(visible)
+            self._positive[rows] = state, self._ends_of(0, state)
+        state, ends = self._positive[rows]
         state[0] = visible
-        ends = self._ends_of(0, state)
+        ends[0] = state[0]
         blocks = self._blocks(0, state, ends)
         return self._made(ends), [
             partial(_inside, self._positive_block, visible, block) for block in blocks

@@ -103,6 +103,7 @@ class JointTraining:
         self.optimizer.update(self.model, gradient)
 
     def _with_hidden_means(self, visible: Tensor, labels: Tensor) -> State:
+        # hidden units are Bernoulli, with a linear energy: their means are exact in the gradient
         room = be.zeros((len(visible), self.model.layers[1].num_units))
         state = State([visible, room, labels])
         self.model.sweeps.update(state, 1, "mean")

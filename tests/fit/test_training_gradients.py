@@ -86,6 +86,33 @@ def assert_means(found, wanted, names):
         assert (gap <= SIGMAS * error + 1e-4).all(), (name, gap, error)
 
 
+@pytest.mark.parametrize("kinds", ["BG", "BT", "GB"])
+def test_positive_phase_in_bfloat16(kinds):
+    model = build(kinds, (3, 2), seed=2)
+    visible = random_state(model, 5)[0]
+    state = Phases(model, 5, precision="bf16").positive_state(visible)
+    found, fixed = positive_leaves(model, state)
+    wanted = positive_truth(model, visible, fixed)
+    # weights and units have 8 bits; fields of order 1 enter the gradients quadratically
+    assert_close(found, wanted, twin(model).leaves(), rtol=0.02, atol=0.02)
+
+
+@each_center
+@pytest.mark.parametrize("kinds", ["BB", "BG", "GB", "BO", "OG"])
+def test_positive_phase_of_tap_is_exact(kinds, center):
+    """Two gradients of TAP with the same means of the model differ by the positive phase alone."""
+    model = build(kinds, (3, 2), seed=2, scale=0.2, center=center)
+    method = fit.TAP(use_GD=False, tolerance=1e-6, max_iters=200)
+    exact, found, wanted = twin(model), [], []
+    for seed in (1, 2):
+        visible = random_state(model, 5, seed)[0]
+        gradient = method.tap_update(visible, Phases(model, 5))
+        found.append([array(leaf) for leaf in gradient.leaves()])
+        wanted.append(positive_truth(model, visible, random_state(model, 1)))
+    gaps = [[a - b for a, b in zip(*pair, strict=True)] for pair in (found, wanted)]
+    assert_close(*gaps, exact.leaves(), **CLOSE)
+
+
 # mean fields: the gradient of the bound, at its fixed point
 
 

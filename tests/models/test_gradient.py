@@ -101,8 +101,8 @@ def test_mixed_deep_machines(kinds):
     assert_gradient(model, DATA[kinds[0]])
 
 
-def test_the_last_layer_may_be_replaced_by_its_conditional_mean():
-    """As training does: the energy is linear in one layer of Bernoulli units."""
+def test_a_bernoulli_layer_may_be_replaced_by_its_conditional_mean():
+    """The energy is linear in Bernoulli units; see also `test_training_gradients.py`."""
     model, data = skip(), DATA["B"]
     machine = twin(model)
 

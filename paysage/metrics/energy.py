@@ -36,7 +36,7 @@ class HeatCapacity(Metric):
 
     At temperature 1 the variance of the energy is the heat capacity of the model; a peak during
     training marks the approach to a critical point. The variance of n particles is divided by
-    n - 1. Minibatches with a single particle have none, and are left out of the mean.
+    n - 1.
     """
 
     def measure(self, assessment: ModelAssessment) -> float:
@@ -55,8 +55,3 @@ class HeatCapacity(Metric):
             )
         variance = be.var(assessment.model_energy)
         return variance / max(1, assessment.model.num_parameters()) ** 0.5
-
-    def update(self, assessment: ModelAssessment) -> None:
-        """Measure one more minibatch, unless it has a single particle."""
-        if be.num_elements(assessment.model_energy) > 1:
-            super().update(assessment)

@@ -6,8 +6,9 @@ import pytest
 from machines import arrays, build, random_state, skip, twin
 
 from paysage import backends as be
-from paysage.errors import DataError
-from paysage.metrics import EnergyCoefficient, HeatCapacity, ModelAssessment
+from paysage.batch import in_memory_batch
+from paysage.errors import DataError, DataWarning
+from paysage.metrics import EnergyCoefficient, HeatCapacity, ModelAssessment, ProgressMonitor
 
 
 def coefficient(assess, data, fantasy):
@@ -83,16 +84,15 @@ def test_heat_capacity_is_a_scaled_variance():
     assert measured == pytest.approx(32.0 / 3.0 / 4.0, rel=1e-6)
 
 
-def test_heat_capacity_leaves_out_minibatches_of_one_particle():
-    metric, one = HeatCapacity(), with_energies([3.0], num_parameters=1)
+def test_heat_capacity_of_one_particle_is_refused_and_by_default_skipped():
     with pytest.raises(DataError, match="at least 2 fantasy particles, got 1"):
-        metric.measure(one)
-    metric.update(one)
-    with pytest.raises(DataError, match="has no value"):
-        metric.value()
-    metric.update(with_energies([0.0, 2.0], num_parameters=1))
-    metric.update(one)
-    assert metric.value() == pytest.approx(2.0)
+        HeatCapacity().measure(with_energies([3.0], num_parameters=1))
+    model = build("BB", (4, 3))
+    rows = in_memory_batch(np.eye(4), 3, train_fraction=0.75)
+    with pytest.warns(DataWarning, match="skipped.*HeatCapacity"):
+        found = ProgressMonitor().evaluate(rows, model)
+    assert found["HeatCapacity"] is None
+    assert math.isfinite(found["ReconstructionError"])
 
 
 def test_heat_capacity_of_large_energies():

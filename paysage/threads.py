@@ -47,6 +47,8 @@ VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 #: threads that may share tasks now; zero where products may have several threads
 _sharing = 0
 _setting = threading.RLock()  # of two threads that come at once one sets the limit
+_inside = 0  # blocks of `one_thread_each` that are open, in any thread
+_undo = ExitStack()  # puts back what was before the first of them
 _here = threading.local()  # .working: in this thread a task runs that may have others beside it
 
 
@@ -60,18 +62,27 @@ def _controller() -> Any:
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """While open, each product runs on one thread, so that `side_by_side` can share the cores.
+    """Run each product on one thread while open, so that `side_by_side` can share the cores.
 
-    Within another one it does nothing, nor where a variable of the environment sets the threads.
+    The limit holds for all threads until the last of them has left. It is not set where a variable
+    of the environment sets the number of threads.
     """
-    if _sharing or any(name in os.environ for name in VARIABLES):
+    if any(name in os.environ for name in VARIABLES):
         yield
         return
-    with ExitStack() as undo:
-        with _setting:
-            if not _sharing:
-                _limit(undo)
+    global _inside
+    with _setting:
+        if not _inside:
+            _limit(_undo)
+        _inside += 1
+    try:
         yield
+    finally:
+        with _setting:
+            _inside -= 1
+            if not _inside:
+                _take_control()
+                _undo.close()
 
 
 def side_by_side(*tasks: Callable[[], Any], operations: float = math.inf) -> list[Any]:
@@ -234,11 +245,23 @@ def _limit(undo: ExitStack) -> None:
     # undone last: whoever sees a zero finds the application's own numbers
     undo.callback(_share, 0)
     _share(min(os.cpu_count() or 1, MAX_THREADS))  # which takes 10 microseconds to know
+    _take_control()
     undo.enter_context(_controller().limit(limits=1, user_api="blas"))
     torch = sys.modules.get("torch")  # a backend that is not in use is not loaded for this
     if torch:
         undo.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(1)
+
+
+def _take_control() -> None:
+    """Let this thread set the number of threads of OpenBLAS.
+
+    Recent versions of threadpoolctl silently ignore all threads but the one that set it first.
+    """
+    for library in _controller().lib_controllers:
+        clear = getattr(library, "clear_controlling_thread", None)
+        if clear is not None:
+            clear(force=True)
 
 
 def _share(number: int) -> None:

@@ -48,11 +48,12 @@ def backend(request):
 def gpu_path(monkeypatch):
     """The code for the GPU, on tensors of the CPU: for tests marked `backend_free`."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    from paysage.backends.pytorch_backend import device, random, transfer
+    from paysage.backends.generator import GLOBAL
+    from paysage.backends.pytorch_backend import device, transfer
 
     monkeypatch.setitem(device.DEVICES, "gpu", torch.device("cpu"))
     monkeypatch.setattr(device, "has_gpu", lambda: True)
-    monkeypatch.setattr(random, "_on_gpu", None)
+    monkeypatch.setattr(GLOBAL, "gpu", None)
     monkeypatch.setattr(transfer, "free_memory", lambda: 2**30)
     be.set_backend("pytorch", "gpu")
     be.set_seed(137)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from paysage import threads
+from paysage.backends.generator import Generator, active_generator
 from paysage.threads import (
     MAX_THREADS,
     MIN_PIECE,
@@ -65,7 +66,9 @@ def test_an_inner_limit_leaves_the_outer_one_standing(two_threads):
 
 
 class Controller:
-    """In the place of the libraries: what happens while the limit is set and undone."""
+    """Stand-in for the libraries that calls functions when the limit is set and undone."""
+
+    lib_controllers = ()
 
     def __init__(self, before, after):
         self.before, self.after = before, after
@@ -99,6 +102,25 @@ def test_of_two_threads_that_come_at_once_one_sets_the_number(two_threads, monke
         leave.set()
         other.join()
     assert limits == [threading.current_thread()]
+
+
+def test_the_limit_holds_until_the_last_thread_has_left(two_threads):
+    entered, leave, found = threading.Event(), threading.Event(), []
+
+    def second():
+        with one_thread_each():
+            entered.set()
+            leave.wait(60)
+            found.append(set(blas_threads()))
+
+    other = threading.Thread(target=second)
+    with one_thread_each():
+        other.start()
+        assert entered.wait(60)
+    leave.set()
+    other.join()
+    assert found == [{1}]
+    assert set(blas_threads()) == {2}
 
 
 def test_the_number_is_back_before_anybody_else_may_set_it(two_threads, monkeypatch):
@@ -212,6 +234,18 @@ def test_an_interrupt_after_any_call_comes_out_when_all_have_ended(two_threads, 
             assert not running and not working()
         side_by_side(*[threading.Barrier(2, timeout=60).wait] * 2)  # both threads are still there
     assert place > 10
+
+
+def test_tasks_have_the_active_generator_of_their_caller(two_threads, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    meeting = threading.Barrier(2, timeout=60)  # each task is in a thread of its own
+
+    def task():
+        meeting.wait()
+        return active_generator()
+
+    with one_thread_each(), Generator(1) as mine:
+        assert side_by_side(task, task) == [mine, mine]
 
 
 def test_numpys_error_state_goes_along(two_threads):

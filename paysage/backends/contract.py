@@ -32,6 +32,7 @@ from paysage.backends.common import (
     maybe_key,
     maybe_print,
 )
+from paysage.backends.generator import Generator, active_generator
 
 Tensor = Any
 Scalar = Any  # a Python number, or the backend's scalar that behaves like one
@@ -49,7 +50,7 @@ CONSTANTS = {
     "Tensor": "the type of the backend's tensors",
 }
 
-# The same pure Python functions serve every backend.
+# The same pure Python functions, and the class of generators, serve every backend.
 COMMON: tuple[Callable[..., Any], ...] = (
     accumulate,
     apply,
@@ -61,6 +62,8 @@ COMMON: tuple[Callable[..., Any], ...] = (
     mapzip_,
     maybe_key,
     maybe_print,
+    Generator,
+    active_generator,
 )
 
 
@@ -605,34 +608,45 @@ def sqrt_div(x: Tensor, y: Tensor) -> Tensor:
 # --------------------------------------------------------------------------------------- random
 
 
+# Random functions draw from the active generator: the innermost one whose `with` block is open in
+# the thread, or the global one. See `Generator` and `active_generator`.
+
+
 def set_seed(seed: int = 137) -> None:
-    """Start every random number of this backend anew from a seed."""
+    """Seed the global generator.
 
-
-def get_random_state() -> dict[str, Any]:
-    """The state of the random number generator, a dictionary that JSON can hold."""
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Go back to a state that `get_random_state` gave: the same numbers follow."""
-
-
-def separate_draws(number: int) -> list[AbstractContextManager[None]]:
-    """Context managers, one for each of some tasks that may run side by side.
-
-    What a task draws inside of its own depends on the state of the generator now and on the task's
-    position, not on the thread or the time at which it runs.
+    Models, samplers and trainers that were not given a generator start again from the new seed at
+    their next use; those that were given one are not affected.
     """
 
 
-def draws_of_rows(first: int, count: int, total: int) -> AbstractContextManager[None]:
-    """While open, rows first, ..., first + count - 1 draw what is theirs where all `total` draw.
+def get_random_state() -> dict[str, Any]:
+    """Return the state of the global generator, a dictionary that JSON can hold."""
 
-    For tensors whose first axis are these rows, so that several processes, each with some of the
-    rows and all in one state of the generator, draw together what one process draws. That holds for
-    uniform and normal numbers, for units, and for steps of inverse temperatures with a standard
-    deviation below sqrt(2); integers and orders are of a generator that these rows have for
-    themselves. On a GPU nothing changes.
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put the global generator back into a state that `get_random_state` returned.
+
+    Models, samplers and trainers that were not given a generator start again at their next use.
+    """
+
+
+def separate_draws(number: int) -> list[AbstractContextManager[Any]]:
+    """Return context managers, one for each of several tasks that may run in parallel.
+
+    The numbers that a task draws inside its context manager depend on the state of the active
+    generator now and on the position of the task, not on the thread or the time at which it runs.
+    """
+
+
+def draws_of_rows(first: int, count: int, total: int) -> AbstractContextManager[Any]:
+    """Return a context manager in which some rows draw what they draw among all `total` rows.
+
+    For tensors whose first axis is the rows first, ..., first + count - 1. Several processes, each
+    with some of the rows and all in one state of the active generator, together draw the numbers
+    that a single process draws. That holds for uniform and normal numbers, for units, and for steps
+    of inverse temperatures with a standard deviation below sqrt(2). Integers and permutations come
+    from a generator that belongs to these rows. On a GPU nothing changes.
     """
 
 

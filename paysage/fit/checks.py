@@ -6,10 +6,11 @@ import hashlib
 from typing import Any
 
 from paysage import backends as be
+from paysage.backends.generator import Generator
 from paysage.checks import check_flag, check_whole, is_one_of
 from paysage.errors import BackendError, ConfigError, DataError, DivergenceError, ShapeError
 from paysage.fit.mean_field import MeanField
-from paysage.fit.memory import generators, set_generators
+from paysage.fit.memory import generator_states, set_generator_states
 from paysage.fit.methods import contrastive_divergence, takes_samplers
 from paysage.fit.processes import Processes
 from paysage.fit.tap import TAP
@@ -114,7 +115,7 @@ def check_sharing(batch: Any, chains: int, sampler: Any, processes: Any, method:
     return processes
 
 
-def check_same_data(batch: Any, processes: Processes) -> None:
+def check_same_data(batch: Any, processes: Processes, generator: Generator) -> None:
     """Raise a ConfigError unless all processes have the same first minibatch, and as many rows."""
     if processes.size == 1:
         return
@@ -123,9 +124,9 @@ def check_same_data(batch: Any, processes: Processes) -> None:
         for mode, table in batch.tables.items()
     }
     if be.get_backend().processor == "cpu":  # GPUs draw, in transforms, each on its own
-        before = generators()
+        before = generator_states(generator)
         rows = next(iter(batch.iterate("train", shuffle=False)))
-        set_generators(before)
+        set_generator_states(generator, before)
         sizes["digest"] = hashlib.sha256(be.to_numpy_array(rows).tobytes()).hexdigest()
     if processes.tell(sizes) != sizes:
         raise ConfigError(

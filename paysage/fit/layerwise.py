@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from paysage import backends as be
+from paysage.backends.generator import Generator, GeneratorOwner
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.files import check_writable, written_by_one
@@ -33,7 +34,7 @@ from paysage.preprocess import Transformation
 Tensor = Any
 
 
-class LayerwisePretrain:
+class LayerwisePretrain(GeneratorOwner):
     """Pretrains the layers of a deep Boltzmann machine as a stack of restricted ones.
 
     Machine k learns on the mean-field output of machine k-1. In the deep machine an inner layer is
@@ -51,6 +52,8 @@ class LayerwisePretrain:
     model : BoltzmannMachine
         A chain of layers; its parameters are changed in place.
     batch : Batch
+    generator : backends.Generator or int, optional
+        As for ``StochasticGradientDescent``; it serves the training of all machines.
 
     Attributes
     ----------
@@ -63,8 +66,11 @@ class LayerwisePretrain:
         Whether the last training ended by a pause, so that nothing was assembled yet.
     """
 
-    def __init__(self, model: BoltzmannMachine, batch: Any) -> None:
+    def __init__(
+        self, model: BoltzmannMachine, batch: Any, generator: Generator | int | None = None
+    ) -> None:
         check_model_and_batch(model, batch)
+        self.generator = generator
         ends = [(c.target_index, c.domain_index) for c in model.connections]
         if ends != [(i, i + 1) for i in range(len(model.layers) - 1)]:
             raise ConfigError(
@@ -110,10 +116,11 @@ class LayerwisePretrain:
         initializer(init_method)
         check_processes(processes)
         check_flags(verbose=verbose, capture=capture, resume=resume)
-        check_data(self.model, self.batch)
         called = _each_time(callbacks)
         first = processes is None or processes.first
-        with written_by_one(checkpoint) if checkpoint is not None and first else nullcontext():
+        held = written_by_one(checkpoint) if checkpoint is not None and first else nullcontext()
+        with self.drawing(), held:
+            check_data(self.model, self.batch)
             files = self._files(checkpoint, resume, processes, num_epochs)
             self.monitors, self.machines, self.paused = [], [], False
             for k in range(len(self.model.connections)):
@@ -145,6 +152,9 @@ class LayerwisePretrain:
                     self.paused = True
                     return
             self._assemble(self.machines)
+
+    def _parent_generator(self) -> Generator:
+        return self.model.generator
 
     def _files(
         self,

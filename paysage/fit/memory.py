@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paysage import backends as be
+from paysage.backends.generator import Generator
 from paysage.errors import PaysageError, StorageError
 from paysage.fit.averaging import ParameterMean
 from paysage.fit.form import check_form
@@ -31,6 +32,7 @@ class Memory(NamedTuple):
     method: Callable
     mean: ParameterMean
     monitor: ProgressMonitor
+    generator: Generator
 
     def get(self) -> dict[str, Any]:
         """Everything that decides what comes next.
@@ -48,7 +50,7 @@ class Memory(NamedTuple):
             "tap": None if tap is None else tap.get_memory(self.model),
             "mean": self.mean.get_memory(),
             "monitor": self.monitor.get_memory(),
-            "generators": generators(),
+            "generators": generator_states(self.generator),
         }
 
     def put_stored(self, tree: Any) -> None:
@@ -79,7 +81,7 @@ class Memory(NamedTuple):
             tap.set_memory(tree["tap"], self.model)
         self.mean.set_memory(tree["mean"])
         self.monitor.set_memory(tree["monitor"])
-        set_generators(tree["generators"], rank)
+        set_generator_states(self.generator, tree["generators"], rank)
 
 
 @contextmanager
@@ -98,30 +100,29 @@ def _tap(method: Callable) -> TAP | None:
     return owner if isinstance(owner, TAP) else None
 
 
-def generators() -> dict[str, Any]:
-    """States of the backend's generator, and of those that functions of the user may draw from."""
+def generator_states(generator: Generator) -> dict[str, Any]:
+    """Return the state of a training's generator and of those that user functions may draw from."""
     name, keys, *rest = np.random.get_state(legacy=True)
     version, words, gauss = random.getstate()
     return {
-        "backend": be.get_random_state(),
+        "backend": generator.get_state(),
         "numpy": {"name": name, "keys": keys, "rest": rest},
         "random": {"version": version, "words": list(words), "gauss": gauss},
     }
 
 
-def set_generators(tree: dict[str, Any], rank: int = 0) -> None:
-    """Go back to what ``generators`` gave.
+def set_generator_states(generator: Generator, tree: dict[str, Any], rank: int = 0) -> None:
+    """Continue from states that ``generator_states`` returned.
 
-    On GPUs, where rows have no numbers of their own, each process but the first, of number 0, gets
-    numbers that follow from its own number too.
+    On GPUs, where rows have no numbers of their own, the numbers of each process but the first, of
+    rank 0, depend on its rank too.
     """
-    backend = tree["backend"]
-    alike = backend["kind"] == be.get_random_state()["kind"]
-    if alike and (rank == 0 or be.get_backend().processor != "gpu"):
-        be.set_random_state(backend)
-    else:  # also those of another device, whose numbers this one cannot make
-        text = json.dumps([backend, rank] if alike else backend, sort_keys=True).encode()
-        be.set_seed(int.from_bytes(hashlib.sha256(text).digest()[:6], "little"))
+    state = tree["backend"]
+    if rank != 0 and be.get_backend().processor == "gpu":
+        text = json.dumps([state, rank], sort_keys=True).encode()
+        seed = int.from_bytes(hashlib.sha256(text).digest()[:6], "little")
+        state = Generator(seed).get_state()
+    generator.set_state(state)
     numpy = tree["numpy"]
     np.random.set_state((numpy["name"], numpy["keys"], *numpy["rest"]))
     python = tree["random"]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from paysage.backends.generator import Generator, GeneratorOwner
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.fit.averaging import ParameterMean, first_averaged
@@ -42,7 +43,7 @@ from paysage.optimizers import Optimizer
 from paysage.samplers import Chains
 
 
-class StochasticGradientDescent:
+class StochasticGradientDescent(GeneratorOwner):
     """Trains a model on the minibatches of a batch.
 
     Parameters
@@ -53,6 +54,10 @@ class StochasticGradientDescent:
         With modes 'train' and 'validate'.
     fantasy_steps : int
         Sweeps of the fantasy particles that the metrics look at.
+    generator : backends.Generator or int, optional
+        Generator, or its seed, that everything in a training draws from: chains, metrics,
+        transforms, methods of the model that callbacks call. By default the active generator, or
+        one that is spawned from the generator of the model.
 
     Attributes
     ----------
@@ -63,8 +68,15 @@ class StochasticGradientDescent:
         Whether the last training ended by a pause, to be resumed.
     """
 
-    def __init__(self, model: BoltzmannMachine, batch: Any, fantasy_steps: int = 10) -> None:
+    def __init__(
+        self,
+        model: BoltzmannMachine,
+        batch: Any,
+        fantasy_steps: int = 10,
+        generator: Generator | int | None = None,
+    ) -> None:
         check_model_and_batch(model, batch)
+        self.generator = generator
         self.model = model
         self.batch = batch
         self.fantasy_steps = check_whole("fantasy_steps", fantasy_steps, 1)
@@ -201,7 +213,7 @@ class StochasticGradientDescent:
             "precision": precision,
         }
         file = self._file(checkpoint, every, resume, asked, called, processes)
-        with nullcontext() if file is None else file.held():
+        with nullcontext() if file is None else file.held(), self.drawing() as generator:
             stored = file.read(num_epochs) if file is not None and resume else None
             check_data(self.model, self.batch)
             phases = Phases(
@@ -217,7 +229,7 @@ class StochasticGradientDescent:
             )
             rows = self.batch.tables["train"].output_batch_size
             mean = ParameterMean(self.model)
-            memory = Memory(self.model, optimizer, phases, method, mean, monitor)
+            memory = Memory(self.model, optimizer, phases, method, mean, monitor, generator)
             if file is not None or processes.size > 1:
                 memory.get()  # refuses now what could not be stored, or told, later
             if file is not None:
@@ -246,6 +258,9 @@ class StochasticGradientDescent:
     def _present_monitor(self) -> ProgressMonitor:
         """Return the monitor, or one without metrics where it was set to None."""
         return ProgressMonitor([]) if self.monitor is None else self.monitor
+
+    def _parent_generator(self) -> Generator:
+        return self.model.generator
 
     def _num_chains(self, wanted: int | None, sampler: Chains | None, method: Callable) -> int:
         """Chains of the negative phase, after a look at what was asked for."""

@@ -18,7 +18,7 @@ from paysage.fit.averaging import ParameterMean
 from paysage.fit.checkpoint import Checkpoint, Position
 from paysage.fit.checks import check_finite, check_same_data
 from paysage.fit.form import check_form
-from paysage.fit.memory import Memory, copied, generators, going_on, set_generators
+from paysage.fit.memory import Memory, copied, generator_states, going_on, set_generator_states
 from paysage.fit.phases import Phases
 from paysage.fit.step import Step
 from paysage.metrics import ProgressMonitor
@@ -113,7 +113,7 @@ class Training:
     def run(self, stored: dict[str, Any] | None = None) -> None:
         """Begin, or go on from the tree of a checkpoint, until the end."""
         self._lead(self._begin if stored is None else partial(self._go_on, stored))
-        check_same_data(self.batch, self._phases.processes)
+        check_same_data(self.batch, self._phases.processes, self._memory.generator)
         with ExitStack() as ends:  # in which one that raises keeps the others from nothing
             for callback in self.callbacks:
                 ends.callback(callback.end, self)
@@ -246,10 +246,11 @@ class Training:
         # the order is a function of the epoch: an epoch that is resumed or repeated has the same
         minibatches = iter(self.batch.iterate("train", seed=(self.shuffle_seed, self.epoch)))
         if self.minibatch:
-            before = generators()  # transforms may draw
+            generator = self._memory.generator
+            before = generator_states(generator)  # transforms may draw
             for _ in range(self.minibatch):
                 next(minibatches)
-            set_generators(before)
+            set_generator_states(generator, before)
         return minibatches
 
     def _learn(self, minibatches: Iterator[Any]) -> None:

@@ -82,9 +82,11 @@ class AIS:
 
     def adapt(self, pilot_chains: int = 20, pilot_steps: int = 1000) -> AIS:
         """Space the inverse temperatures by the spread of a pilot run's weights; gives itself."""
-        start = self.halves.draw_base(check_whole("pilot_chains", pilot_chains, 2))
+        number = check_whole("pilot_chains", pilot_chains, 2)
         even = schedules.uniform(check_whole("pilot_steps", pilot_steps, 1))
-        increments, _ = self._anneal(start, even, _bar(False, "pilot"))
+        with self.model.drawing():
+            start = self.halves.draw_base(number)
+            increments, _ = self._anneal(start, even, _bar(False, "pilot"))
         self.betas = schedules.respaced(even, increments, len(self.betas) - 1)
         return self
 
@@ -101,8 +103,10 @@ class AIS:
         LikelihoodWarning
             If the log weights spread by more than a nat, or energies are too large for floats.
         """
-        start = self.halves.draw_base(self.num_chains)
-        return self._estimate(1.0, *self._anneal(start, self.betas, _bar(verbose, "AIS")))
+        with self.model.drawing():
+            start = self.halves.draw_base(self.num_chains)
+            annealed = self._anneal(start, self.betas, _bar(verbose, "AIS"))
+        return self._estimate(1.0, *annealed)
 
     def run_back(self, start: State, verbose: bool = False) -> Estimate:
         """Estimate from the model to independent units; too high on average.
@@ -116,7 +120,9 @@ class AIS:
         """
         self.check_start(start)
         start, betas = State.from_state(start), self.betas[::-1]
-        return self._estimate(-1.0, *self._anneal(start, betas, _bar(verbose, "AIS back")))
+        with self.model.drawing():
+            annealed = self._anneal(start, betas, _bar(verbose, "AIS back"))
+        return self._estimate(-1.0, *annealed)
 
     def check_start(self, start: State) -> None:
         """Raise a named error unless the way back can start at this state."""

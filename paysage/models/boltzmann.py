@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import nullcontext
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from paysage import backends as be
 from paysage import storage
+from paysage.backends.generator import Generator, GeneratorOwner
 from paysage.checks import check_list, check_number, check_whole, is_whole
 from paysage.errors import ConfigError, DataError, PaysageError, ShapeError, StorageError
 from paysage.layers import Layer, layer_from_config
@@ -32,7 +34,7 @@ from paysage.threads import one_thread_each
 Tensor = Any
 
 
-class BoltzmannMachine:
+class BoltzmannMachine(GeneratorOwner):
     """An energy-based model on a graph of layers.
 
     E(x) = Σ_i E_i(x_i) - Σ_c r(x_t)ᵀ W_c r(x_d), one term a layer and one a connection, and
@@ -44,6 +46,9 @@ class BoltzmannMachine:
         The visible layer first.
     conn_list : sequence of Connection, optional
         The graph; by default each layer is connected to the next one.
+    generator : backends.Generator or int, optional
+        Generator, or its seed, that the methods of this model draw from where no other generator is
+        active. By default one that is spawned from the global generator.
 
     Raises
     ------
@@ -52,19 +57,25 @@ class BoltzmannMachine:
     """
 
     def __init__(
-        self, layer_list: Sequence[Layer], conn_list: Sequence[Connection] | None = None
+        self,
+        layer_list: Sequence[Layer],
+        conn_list: Sequence[Connection] | None = None,
+        generator: Generator | int | None = None,
     ) -> None:
+        self.generator = generator
         self.layers = check_list(
             "layer_list is a list of layers: BoltzmannMachine([first, second])", layer_list
         )
         for layer in self.layers:
             if not isinstance(layer, Layer):
                 raise ConfigError(f"layer_list takes layers, got {type(layer).__name__}")
-        self.connections = (
-            chain(self.layers)
-            if conn_list is None
-            else check_list("conn_list is a list of connections: conn_list=[connection]", conn_list)
-        )
+        if conn_list is None:
+            with self._given or nullcontext():  # the weights start at random numbers
+                self.connections = chain(self.layers)
+        else:
+            self.connections = check_list(
+                "conn_list is a list of connections: conn_list=[connection]", conn_list
+            )
         check_graph(self.layers, self.connections)
         self.sweeps = Sweeps(self.layers, self.connections)
         self.blocks = Blocks(self.layers, self.connections)
@@ -81,6 +92,8 @@ class BoltzmannMachine:
 
     def __repr__(self) -> str:
         return f"BoltzmannMachine({self.layers!r})"
+
+    _yields_to_active = True  # in a training all draws come from the generator of the trainer
 
     @property
     def num_layers(self) -> int:
@@ -125,7 +138,8 @@ class BoltzmannMachine:
                 f"the visible layer has {self.layers[0].num_units} units, "
                 f"the data have {batch.ncols} columns"
             )
-        with one_thread_each():  # the batch may multiply too, as layerwise pretraining's does
+        # the batch may multiply too, as layerwise pretraining's does
+        with one_thread_each(), self.drawing():
             fill(batch, self, **kwargs)
 
     # sampling
@@ -202,7 +216,7 @@ class BoltzmannMachine:
         calls = _functions(callbacks)
         parts = self.blocks.parts(state.batch_size())
         # what becomes NaN or infinite is told at the end
-        with one_thread_each(), np.errstate(all="ignore"):
+        with one_thread_each(), self.drawing(), np.errstate(all="ignore"):
             if calls or len(parts) == 1:
                 self.sweeps.run(n, state, hook, beta, held, calls)
             else:
@@ -518,11 +532,13 @@ mean_square_weight, damping
     def copy(self) -> BoltzmannMachine:
         """A machine with the same configuration and values, sharing nothing with this one.
 
-        It belongs to the backend in use, also where this one was made with another.
+        It belongs to the backend in use, also where this one was made with another. If this one was
+        given a generator, the copy has one that is spawned from it.
         """
         twin = type(self).from_config(self.get_config())
         twin.set_values(self.get_values())
         twin.set_clamped_sampling(self.clamped_sampling)
+        twin.generator = None if self._given is None else self._given.spawn()[0]
         return twin
 
     def save(self, store: str | Path | Any) -> None:

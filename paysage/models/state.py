@@ -61,7 +61,8 @@ class State:
         """
         visible = _checked_visible(visible, model)
         rows = int(be.shape(visible)[0])
-        return cls([visible, *(layer.random(rows) for layer in model.layers[1:])])
+        with model.drawing():
+            return cls([visible, *(layer.random(rows) for layer in model.layers[1:])])
 
     @classmethod
     def from_visible_means(cls, visible: Tensor, model: BoltzmannMachine) -> State:
@@ -92,7 +93,8 @@ class State:
         """Each layer drawn on its own, as if it had no neighbours."""
         check_machine(model)
         batch_size = check_whole("batch_size", batch_size)
-        return cls(layer.random(batch_size) for layer in model.layers)
+        with model.drawing():
+            return cls([layer.random(batch_size) for layer in model.layers])
 
     @classmethod
     def from_state(cls, state: State, sample_indices: Any = None) -> State:
@@ -211,7 +213,8 @@ class StateTAP(State):
         """
         check_machine(model)
         batch_size = check_whole("the number of means", batch_size, 1)
-        return cls(_random_means(layer, batch_size) for layer in model.layers)
+        with model.drawing():
+            return cls([_random_means(layer, batch_size) for layer in model.layers])
 
     @classmethod
     def from_visible(cls, visible: Tensor, model: BoltzmannMachine) -> StateTAP:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paysage import backends as be
+from paysage.backends.generator import Generator, GeneratorOwner
 from paysage.capturable import Capturable
 from paysage.errors import ConfigError, DivergenceError
 from paysage.models import BoltzmannMachine, State
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 Tensor = Any
 
 
-class Chains(Capturable):
+class Chains(Capturable, GeneratorOwner):
     """Markov chains of a model, B of them in parallel.
 
     A sampler is a subclass that takes the model first, with three methods: ``set_state(state)``
     starts at a copy of a state, ``update_state(steps=None)`` moves on, and ``get_state()`` gives
-    the state, B rows.
+    the state, B rows. ``with self.drawing():`` in ``update_state`` has it draw from the generator
+    of the sampler.
     """
+
+    model: BoltzmannMachine
 
     def __init__(self, model: BoltzmannMachine, **kwargs: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} does not define __init__()")
@@ -62,14 +66,16 @@ class Chains(Capturable):
     def from_model(cls, model: BoltzmannMachine, batch_size: int, **kwargs: Any) -> Self:
         """Chains that start with each layer drawn on its own."""
         sampler = cls(model, **kwargs)
-        sampler.set_state(State.from_model(batch_size, model))
+        with sampler.drawing():
+            sampler.set_state(State.from_model(batch_size, model))
         return sampler
 
     @classmethod
     def from_visible(cls, model: BoltzmannMachine, visible: Tensor, **kwargs: Any) -> Self:
         """Start chains at visible units (B, V), other layers as in ``State.from_visible``."""
         sampler = cls(model, **kwargs)
-        sampler.set_state(State.from_visible(visible, model))
+        with sampler.drawing():
+            sampler.set_state(State.from_visible(visible, model))
         return sampler
 
     @classmethod
@@ -88,6 +94,21 @@ class Chains(Capturable):
         sampler = cls.from_model(model, batch_size, **kwargs)
         sampler.update_state(steps)
         return sampler.get_state()
+
+    def _parent_generator(self) -> Generator:
+        # one of the user's own need not have a model
+        model = getattr(self, "model", None)
+        return super()._parent_generator() if model is None else model.generator
+
+    def _generator_memory(self) -> dict[str, Any] | None:
+        """State of the generator for ``get_memory``, if the sampler was given one."""
+        return None if self._given is None else self._given.get_state()
+
+    def _set_generator_memory(self, memory: dict[str, Any] | None) -> None:
+        if (memory is None) != (self._given is None):
+            raise ValueError("only one of the two samplers was given a generator")
+        if self._given is not None and memory is not None:
+            self._given.set_state(memory)
 
 
 def arrays_of(state: State | None) -> list[np.ndarray] | None:

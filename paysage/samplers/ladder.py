@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from paysage.backends.generator import Generator
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
@@ -26,16 +27,24 @@ class LadderSampler(Chains):
         Inverse temperatures, falling from 1; see ``checked_betas``.
     clamped : iterable of int, optional
         Layers that stay as they are; by default those of ``model.set_clamped_sampling``.
+    generator : backends.Generator or int, optional
+        Generator, or its seed, that the chains draw from; see ``SequentialMC``.
     """
 
     def __init__(
-        self, model: BoltzmannMachine, mcsteps: int, betas: Any, clamped: Iterable[int] | None
+        self,
+        model: BoltzmannMachine,
+        mcsteps: int,
+        betas: Any,
+        clamped: Iterable[int] | None,
+        generator: Generator | int | None,
     ) -> None:
         check_machine(model)
         self.model = model
         self.mcsteps = check_whole("mcsteps", mcsteps)
         self.betas = checked_betas(betas)
         self.clamped = None if clamped is None else model.clamped_layers(clamped)
+        self.generator = generator
 
     @property
     def state(self) -> State:

@@ -7,6 +7,7 @@ from typing import Any
 
 from paysage import backends as be
 from paysage import schedules
+from paysage.backends.generator import Generator
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
@@ -46,6 +47,9 @@ class SequentialMC(Chains):
     anneal : Schedule, optional
         Temperature by which inverse temperatures are divided, one value a sweep. A temperature that
         falls to zero anneals the chains into a mode.
+    generator : backends.Generator or int, optional
+        Generator, or its seed, that the chains draw from, also in a training. By default they draw
+        from the active generator, or from one that is spawned from the generator of the model.
 
     Notes
     -----
@@ -64,6 +68,7 @@ class SequentialMC(Chains):
         beta_std: float = 0.6,
         schedule: Any = schedules.Constant,
         anneal: schedules.Schedule | None = None,
+        generator: Generator | int | None = None,
     ) -> None:
         check_machine(model)
         update_hook(updater)
@@ -74,16 +79,22 @@ class SequentialMC(Chains):
         self.beta_sampler = AutoregressiveGammaSampler(beta_momentum, beta_std, schedule)
         self.anneal = None if anneal is None else own_schedule("anneal", anneal)
         self.state: State | None = None
+        self.generator = generator
 
     def is_capturable(self) -> bool:
-        """Return False if a schedule, which returns Python numbers, changes between sweeps."""
-        still = isinstance(self.beta_sampler.schedule, schedules.Constant)
-        return self.capturable and still and self.anneal is None
+        """Return False where a captured step could not do what the chains do.
+
+        A schedule may return another Python number in each sweep, and a captured step draws from
+        the generator of the training alone.
+        """
+        still = isinstance(self.beta_sampler.schedule, schedules.Constant) and self.anneal is None
+        return self.capturable and still and self._given is None
 
     def set_state(self, state: State) -> None:
         """Start at a copy of this state; the inverse temperatures are sampled again."""
         self.model.check_state(state)
-        self.restart(state.batch_size())
+        with self.drawing():
+            self.restart(state.batch_size())
         for mine, units in zip(self.get_state(), state, strict=True):
             mine[:] = units
 
@@ -110,18 +121,20 @@ class SequentialMC(Chains):
         steps = self.mcsteps if steps is None else check_whole("steps", steps)
         still = not self.beta_sampler.beta_std and self.anneal is None
         # sweeps at β = 1 need not wait for one another's rows
-        for n in [steps] if still else [1] * steps:
-            self.model.update_state_(n, state, self.updater, self.next_beta(), self.clamped)
+        with self.drawing():
+            for n in [steps] if still else [1] * steps:
+                self.model.update_state_(n, state, self.updater, self.next_beta(), self.clamped)
         check_end(self.model, state)
 
     def get_memory(self) -> dict[str, Any]:
-        """Return units, inverse temperatures and schedules, as arrays and JSON values."""
+        """Return units, inverse temperatures, schedules and a given generator's state."""
         beta = self.beta_sampler.get_beta()
         return {
             "state": arrays_of(self.state),
             "beta": None if beta is None else be.to_numpy_array(beta),
             "schedule": self.beta_sampler.schedule.get_config(),
             "anneal": None if self.anneal is None else self.anneal.get_config(),
+            "generator": self._generator_memory(),
         }
 
     def set_memory(self, memory: dict[str, Any]) -> None:
@@ -136,6 +149,7 @@ class SequentialMC(Chains):
         self.beta_sampler.set_schedule(schedules.from_config(memory["schedule"]))
         anneal = memory["anneal"]
         self.anneal = None if anneal is None else schedules.from_config(anneal)
+        self._set_generator_memory(memory["generator"])
 
     def restart(self, num_chains: int) -> None:
         """Allocate units of new chains for the caller to write; sample inverse temperatures."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
+from paysage.backends.generator import Generator
 from paysage.checks import check_number, check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
@@ -43,6 +44,8 @@ class ParallelTempering(LadderSampler):
         spaced from 1 to 0.1; ``tune`` places them.
     clamped : iterable of int, optional
         Layers that stay as they are; by default those of ``model.set_clamped_sampling``.
+    generator : backends.Generator or int, optional
+        Generator, or its seed, that the chains draw from; see ``SequentialMC``.
 
     Raises
     ------
@@ -55,8 +58,9 @@ class ParallelTempering(LadderSampler):
         mcsteps: int = 1,
         betas: Any = 10,
         clamped: Iterable[int] | None = None,
+        generator: Generator | int | None = None,
     ) -> None:
-        super().__init__(model, mcsteps, betas, clamped)
+        super().__init__(model, mcsteps, betas, clamped, generator)
         self._replicas: State | None = None
         self._rows = np.zeros((0, 0), dtype=np.int64)
         self._odd = 0
@@ -88,7 +92,7 @@ class ParallelTempering(LadderSampler):
         """Sweep and exchange ``steps`` times (``mcsteps`` by default)."""
         replicas = self._all()
         self.model.check_start(replicas)
-        with one_thread_each():
+        with one_thread_each(), self.drawing():
             for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
                 beta = np.empty((self._rows.size, 1), dtype=np.float32)
                 beta[self._rows, 0] = self.betas[:, None]
@@ -116,10 +120,11 @@ class ParallelTempering(LadderSampler):
         self._expected[lower] += np.exp(np.minimum(gain, 0.0)).sum(axis=1)
 
     def get_memory(self) -> dict[str, Any]:
-        """Units of all replicas, the ladder, who is where on it, and the rates."""
+        """Return units of all replicas, the ladder, places on it, rates and a given generator."""
         names = ("betas", "_rows", "_odd", "_tried", "_swapped", "_expected")
         return {
             "replicas": arrays_of(self._replicas),
+            "generator": self._generator_memory(),
             **{name.strip("_"): getattr(self, name) for name in names},
         }
 
@@ -129,6 +134,7 @@ class ParallelTempering(LadderSampler):
         self.betas, self._rows, self._odd = memory["betas"], memory["rows"], memory["odd"]
         self._tried, self._swapped = memory["tried"], memory["swapped"]
         self._expected = memory["expected"]
+        self._set_generator_memory(memory["generator"])
 
     # the ladder
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from paysage import backends as be
+from paysage.backends.generator import Generator
 from paysage.checks import check_whole
 from paysage.errors import ConfigError
 from paysage.models import BoltzmannMachine, State
@@ -44,6 +45,8 @@ class TemperedTransitions(LadderSampler):
         spaced from 1 to 0.1.
     clamped : iterable of int, optional
         Layers that stay as they are; by default those of ``model.set_clamped_sampling``.
+    generator : backends.Generator or int, optional
+        Generator, or its seed, that the chains draw from; see ``SequentialMC``.
 
     Raises
     ------
@@ -56,8 +59,9 @@ class TemperedTransitions(LadderSampler):
         mcsteps: int = 1,
         betas: Any = 30,
         clamped: Iterable[int] | None = None,
+        generator: Generator | int | None = None,
     ) -> None:
-        super().__init__(model, mcsteps, betas, clamped)
+        super().__init__(model, mcsteps, betas, clamped, generator)
         self._up = Sweeps(model.layers, model.connections)
         self._down = Sweeps(model.layers, model.connections)
         self._down.order = self._down.order[::-1]
@@ -80,7 +84,7 @@ class TemperedTransitions(LadderSampler):
         state = self.get_state()
         self.model.check_start(state)
         held = self.model.clamped_layers(self.clamped)
-        with one_thread_each():
+        with one_thread_each(), self.drawing():
             for _ in range(self.mcsteps if steps is None else check_whole("steps", steps)):
                 self._up.run(1, state, "sample", clamped=held)
                 self._walk(state, held)
@@ -106,14 +110,20 @@ class TemperedTransitions(LadderSampler):
         self._taken += int(taken.sum())
 
     def get_memory(self) -> dict[str, Any]:
-        """Units, the ladder, and the rates."""
-        counts = {"tried": self._tried, "taken": self._taken}
-        return {"state": arrays_of(self._state), "betas": self.betas, **counts}
+        """Return units, the ladder, the rates and a given generator."""
+        return {
+            "state": arrays_of(self._state),
+            "betas": self.betas,
+            "tried": self._tried,
+            "taken": self._taken,
+            "generator": self._generator_memory(),
+        }
 
     def set_memory(self, memory: dict[str, Any]) -> None:
         """Go on from what ``get_memory`` gave, on its ladder."""
         self._state, self.betas = state_of(memory["state"]), memory["betas"]
         self._tried, self._taken = memory["tried"], memory["taken"]
+        self._set_generator_memory(memory["generator"])
 
     def forget_rates(self) -> None:
         """Count walks anew."""

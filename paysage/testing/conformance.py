@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from paysage import backends as be
+from paysage.backends.generator import Generator
 from paysage.errors import ConfigError, ConformanceError
 from paysage.layers import Layer
 from paysage.testing.promises import PROMISES
@@ -111,13 +112,11 @@ def _available() -> list[tuple[str, str]]:
 
 @contextmanager
 def _in_use(backend: str, processor: str, seed: int) -> Iterator[None]:
-    """A backend, seeded; afterwards the former one, and the random numbers of both as they were."""
+    """Use a backend and a generator of this seed; afterwards those that were in use before."""
     former = be.get_backend()
     be.set_backend(backend, processor)
-    state = be.get_random_state()
-    be.set_seed(seed)
     try:
-        yield
+        with Generator(seed):
+            yield
     finally:
-        be.set_random_state(state)
         be.set_backend(*former)

@@ -17,7 +17,7 @@ from test_resume import same
 from paysage import backends as be
 from paysage import fit
 from paysage.errors import ConfigError, ProcessError
-from paysage.fit.memory import generators, set_generators
+from paysage.fit.memory import generator_states, set_generator_states
 from paysage.fit.shares import Share
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -268,12 +268,13 @@ def test_fewer_rows_than_shares_are_refused():
 
 @pytest.mark.backend_free
 def test_on_gpus_each_process_has_numbers_of_its_own(gpu_path):
-    before, drawn = generators(), []
-    for rank in (0, 1, 2, 1):
-        set_generators(before, rank)
-        drawn.append(be.to_numpy_array(be.rand((20,))))
-    set_generators(before)
-    assert np.array_equal(drawn[0], be.to_numpy_array(be.rand((20,))))
+    with be.Generator(3) as generator:
+        before, drawn = generator_states(generator), []
+        for rank in (0, 1, 2, 1):
+            set_generator_states(generator, before, rank)
+            drawn.append(be.to_numpy_array(be.rand((20,))))
+        set_generator_states(generator, before)
+        assert np.array_equal(drawn[0], be.to_numpy_array(be.rand((20,))))
     assert np.array_equal(drawn[1], drawn[3])
     for a, b in ((0, 1), (0, 2), (1, 2)):
         assert not np.isin(drawn[a], drawn[b]).any()

@@ -173,9 +173,9 @@ def test_gradients_do_not_depend_on_which_state_is_called_one():
         np.testing.assert_allclose(array(b.params.loc), array(a.params.loc), **close)
 
 
-def learned(data):
-    """Mean log likelihood, by enumeration, of a centered machine that learned the data by PCD."""
-    be.set_seed(3)
+def learned(data, seed):
+    """Mean log-likelihood, by enumeration, of a centered model that learned the data by PCD."""
+    be.set_seed(seed)
     model = BoltzmannMachine([BernoulliLayer(8, center=True), BernoulliLayer(4, center=True)])
     given = batch.in_memory_batch(be.float_tensor(data), 50, 0.9)
     model.initialize(given)
@@ -190,7 +190,8 @@ def test_data_and_their_flips_are_learned_alike():
     data = np.where(rng.random(pairs.shape) < 0.05, 1 - pairs, pairs)
     mean = data.mean(axis=0)
     independent = (data * np.log(mean) + (1 - data) * np.log(1 - mean)).sum(axis=1).mean()
-    ours, theirs = learned(data), learned(1 - data)
+    found = [[learned(x, seed) for x in (data, 1 - data)] for seed in range(1, 5)]
+    ours, theirs = np.mean(found, axis=0)
     assert min(ours, theirs) > independent + 1.2
-    # a plain machine of the same settings has 0.25 nats here, this one 0.04
+    # 0.11 nats is the standard deviation over seeds; a plain model of the same settings has 0.25
     assert abs(ours - theirs) < 0.15

@@ -114,7 +114,7 @@ def history(model, start, **settings):
 def test_the_ratchet_only_goes_down(way):
     # strong couplings that make undamped layers swing, and steps too long
     model = build("BB", (8, 6), scale=4.0)
-    start = StateTAP.from_model(5, model)
+    start = StateTAP.from_model(20, model)
     free = np.diff(history(model, start, **way), axis=0)
     held = np.diff(history(model, start, ratchet=True, **way), axis=0)
     rounding = 1e-5 * 30  # of free energies of order thirty

@@ -1,6 +1,6 @@
-"""What both backends share on the CPU: the random stream and the compiled loops.
+"""What both backends share on the CPU: random arrays and the compiled loops.
 
 Here tensors are NumPy arrays. The backend on PyTorch hands over views of its tensors' memory, so
-that both backends draw the same numbers from the same seed. Files: `stream` (the generator),
-`draws` (random tensors), `fused` (checked doors to the loops), `kernels` (the loops, in numba).
+that both backends draw the same numbers from the same seed. Files: `draws` (random arrays from a
+`Generator`), `fused` (checked doors to the loops), `kernels` (the loops, in numba).
 """

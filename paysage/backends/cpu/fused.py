@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from paysage.backends.cpu import draws, products
-from paysage.backends.cpu.stream import Stream
+from paysage.backends.generator import Generator
 from paysage.errors import ShapeError
 from paysage.threads import in_pieces
 
@@ -36,22 +36,22 @@ def bernoulli_mean(field: Array, loc: Array, beta: Any, out: Array | None) -> Ar
 
 
 def bernoulli_sample(
-    stream: Stream, field: Array, loc: Array, beta: Any, out: Array | None
+    generator: Generator, field: Array, loc: Array, beta: Any, out: Array | None
 ) -> Array:
     """Zeros and ones with that mean."""
     _check_layer(field, out, loc)
     if field.dtype == np.float64:
         mean = _double_mean(field, loc, beta)
-        draws = (stream.uniform(field.shape) < mean).astype(mean.dtype)
+        draws = (generator.uniform(field.shape) < mean).astype(mean.dtype)
         return _write(out, np.where(np.isnan(mean), mean, draws))
     from paysage.backends.cpu import kernels
 
     beta, target = _column(beta, field), _target(field, out)
-    key, counter = stream.take(field.size)
+    key, counter = generator.take(field.size)
     ready, loc, width = _ready(field), _ready(loc), field.shape[1]
 
     def some(part: slice) -> None:
-        first = counter + np.uint64(part.start * width)  # wraps around, as the stream does
+        first = counter + np.uint64(part.start * width)  # wraps around, as the counter does
         cold = beta if beta.size == 1 else beta[part]
         kernels.bernoulli_sample(key, first, ready[part], loc, cold, target[part])
 
@@ -60,7 +60,7 @@ def bernoulli_sample(
 
 
 def gaussian_sample(
-    stream: Stream, field: Array, loc: Array, log_var: Array, beta: Any, out: Array | None
+    generator: Generator, field: Array, loc: Array, log_var: Array, beta: Any, out: Array | None
 ) -> Array:
     """Draws of field + loc + sqrt(exp(log_var) / beta) * N(0, 1)."""
     _check_layer(field, out, loc, log_var)
@@ -68,11 +68,11 @@ def gaussian_sample(
         scale = np.exp(log_var * 0.5)
         if field.dtype == np.float64:
             scale = scale / np.sqrt(_column(beta, field).reshape(-1, 1))
-            return _write(out, field + loc + scale * stream.normal(field.shape))
+            return _write(out, field + loc + scale * generator.normal(field.shape))
     from paysage.backends.cpu import kernels
 
     beta, target = _column(beta, field), _target(field, out)
-    key, counter = stream.take(field.size)
+    key, counter = generator.take(field.size)
     kernels.gaussian_sample(key, counter, _ready(field), _ready(loc), _ready(scale), beta, target)
     return _write(out, target)
 
@@ -90,17 +90,19 @@ def onehot_mean(field: Array, loc: Array, beta: Any, out: Array | None) -> Array
     return _write(out, target)
 
 
-def onehot_sample(stream: Stream, field: Array, loc: Array, beta: Any, out: Array | None) -> Array:
+def onehot_sample(
+    generator: Generator, field: Array, loc: Array, beta: Any, out: Array | None
+) -> Array:
     """Rows of zeros with a single one, drawn with that mean."""
     _check_onehot(field, out, loc)
     if field.dtype == np.float64:
-        units, valid = draws.weighted_units(stream, _double_weights(field, loc, beta))
+        units, valid = draws.weighted_units(generator, _double_weights(field, loc, beta))
         ones = np.arange(field.shape[1]) == units[:, None]
         return _write(out, ones * valid[:, None].astype(field.dtype))
     from paysage.backends.cpu import kernels
 
     beta, target = _column(beta, field), _target(field, out)
-    key, counter = stream.take(len(field))
+    key, counter = generator.take(len(field))
     kernels.onehot_sample(key, counter, _ready(field), _ready(loc), beta, target)
     return _write(out, target)
 

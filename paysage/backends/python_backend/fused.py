@@ -6,8 +6,8 @@ import numpy as np
 
 from paysage.backends.cpu import draws, halves, products
 from paysage.backends.cpu import fused as cpu
+from paysage.backends.generator import active_generator
 from paysage.backends.python_backend.linalg import dot
-from paysage.backends.python_backend.random import stream
 
 
 def bernoulli_mean(field, loc, beta=None, out=None):
@@ -15,11 +15,11 @@ def bernoulli_mean(field, loc, beta=None, out=None):
 
 
 def bernoulli_sample(field, loc, beta=None, out=None):
-    return cpu.bernoulli_sample(stream, field, loc, beta, out)
+    return cpu.bernoulli_sample(active_generator(), field, loc, beta, out)
 
 
 def gaussian_sample(field, loc, log_var, beta=None, out=None):
-    return cpu.gaussian_sample(stream, field, loc, log_var, beta, out)
+    return cpu.gaussian_sample(active_generator(), field, loc, log_var, beta, out)
 
 
 def onehot_mean(field, loc, beta=None, out=None):
@@ -27,7 +27,7 @@ def onehot_mean(field, loc, beta=None, out=None):
 
 
 def onehot_sample(field, loc, beta=None, out=None):
-    return cpu.onehot_sample(stream, field, loc, beta, out)
+    return cpu.onehot_sample(active_generator(), field, loc, beta, out)
 
 
 def units_dot(units, matrix, out=None):
@@ -77,11 +77,11 @@ def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=No
 
 
 def beta_process_start(num, std):
-    return draws.gamma_start(stream, num, std)
+    return draws.gamma_start(active_generator(), num, std)
 
 
 def beta_process_step_(beta, momentum, std):
-    beta[...] = draws.gamma_step(stream, beta, momentum, std)
+    beta[...] = draws.gamma_step(active_generator(), beta, momentum, std)
     return beta
 
 

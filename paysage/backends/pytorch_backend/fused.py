@@ -10,9 +10,9 @@ import torch
 
 from paysage.backends.cpu import draws, halves, products
 from paysage.backends.cpu import fused as cpu
+from paysage.backends.generator import active_generator
 from paysage.backends.pytorch_backend import device, gpu
 from paysage.backends.pytorch_backend.device import gpu_chosen, on_gpu
-from paysage.backends.pytorch_backend.random import stream
 from paysage.backends.pytorch_backend.tensor import CONTIGUOUS, Float, Tensor, floating
 
 
@@ -46,7 +46,7 @@ def bernoulli_sample(field, loc, beta=None, out=None):
     if on_gpu(field):
         return gpu.bernoulli_sample(field, loc, beta, out)
     out = _output(field, out)
-    cpu.bernoulli_sample(stream, _array(field), _array(loc), _array(beta), _array(out))
+    cpu.bernoulli_sample(active_generator(), _array(field), _array(loc), _array(beta), _array(out))
     return out
 
 
@@ -55,7 +55,7 @@ def gaussian_sample(field, loc, log_var, beta=None, out=None):
         return gpu.gaussian_sample(field, loc, log_var, beta, out)
     out = _output(field, out)
     arrays = (_array(x) for x in (field, loc, log_var, beta, out))
-    cpu.gaussian_sample(stream, *arrays)
+    cpu.gaussian_sample(active_generator(), *arrays)
     return out
 
 
@@ -71,7 +71,7 @@ def onehot_sample(field, loc, beta=None, out=None):
     if on_gpu(field):
         return gpu.onehot_sample(field, loc, beta, out)
     out = _output(field, out)
-    cpu.onehot_sample(stream, _array(field), _array(loc), _array(beta), _array(out))
+    cpu.onehot_sample(active_generator(), _array(field), _array(loc), _array(beta), _array(out))
     return out
 
 
@@ -164,13 +164,15 @@ def moment_gap(data_a, data_b, model_a, model_b, out=None, scratch=None, part=No
 def beta_process_start(num, std):
     if gpu_chosen():
         return gpu.gamma_start(num, std)
-    return torch.from_numpy(draws.gamma_start(stream, num, std))
+    return torch.from_numpy(draws.gamma_start(active_generator(), num, std))
 
 
 def beta_process_step_(beta, momentum, std):
     if on_gpu(beta):
         return gpu.gamma_step_(beta, momentum, std)
-    return beta.copy_(torch.from_numpy(draws.gamma_step(stream, _array(beta), momentum, std)))
+    return beta.copy_(
+        torch.from_numpy(draws.gamma_step(active_generator(), _array(beta), momentum, std))
+    )
 
 
 # --------------------------------------------------------------------------------- optimizer steps

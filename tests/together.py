@@ -73,7 +73,8 @@ def train(trainer, name="plain", epochs=EPOCHS, method="pcd", **options):
     options = {"verbose": False, **options}
     trainer.train(rule, epochs, method=methods.get(method, method), **options)
     memory = {**trainer.model.get_values(), "optimizer": rule.get_memory(trainer.model)["slots"]}
-    return {"memory": memory, "monitor": trainer.monitor.memory, "state": be.get_random_state()}
+    state = trainer.generator.get_state()
+    return {"memory": memory, "monitor": trainer.monitor.memory, "state": state}
 
 
 def reconstruction(visible, phases):

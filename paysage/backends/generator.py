@@ -89,8 +89,8 @@ class Generator:
     def seed(self, seed: int | None = None) -> None:
         """Start again from a seed, or from fresh entropy.
 
-        Objects that were not given a generator, and whose generators descend from this one, start
-        again too at their next use; see `GeneratorOwner`.
+        Models whose generators were spawned from the global generator start again too; see
+        `GeneratorOwner`.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class Generator:
         self.renew_lineage()
 
     def renew_lineage(self) -> None:
-        """Have owners of generators that descend from this one start again; see `seed`."""
+        """Have models whose generators were spawned from this one spawn them again."""
         self.lineage = object()
 
     def _start(self, key: np.uint64, counter: int, numpy: np.random.Generator | None) -> None:
@@ -278,9 +278,10 @@ class GeneratorOwner:
     """Base of objects that draw random numbers: models, samplers, trainers.
 
     An object that was given a generator draws from it. Any other object draws from the active
-    generator, if a ``with`` block of one is open in the thread, or else from a generator of its
-    own. That one is spawned when it is first needed, and again after `set_seed`, so that a script
-    that sets the global seed is reproducible from there on.
+    generator, if a ``with`` block of one is open in the thread, or else from its default: a model
+    from a generator of its own, samplers and trainers from the generator of their model. The own
+    generator of a model is spawned from the global one when it is first needed, and again after
+    `set_seed`, so that a script that sets the global seed is reproducible from there on.
     """
 
     _given: Generator | None = None
@@ -291,21 +292,17 @@ class GeneratorOwner:
 
     @property
     def generator(self) -> Generator:
-        """The generator that was given, or else the object's own; settable, also to an int."""
-        if self._given is not None:
-            return self._given
-        parent = self._parent_generator()
-        if self._own is None or self._own.lineage is not parent.lineage:
-            self._own = parent.spawn()[0]
-        return self._own
+        """The generator that was given, or else the default; settable, also to a seed or None."""
+        return self._default_generator() if self._given is None else self._given
 
     @generator.setter
     def generator(self, generator: Generator | int | None) -> None:
         self._given, self._own = given_generator(generator), None
 
-    def _parent_generator(self) -> Generator:
-        """What the object's own generator is spawned from."""
-        return GLOBAL
+    def _default_generator(self) -> Generator:
+        if self._own is None or self._own.lineage is not GLOBAL.lineage:
+            self._own = GLOBAL.spawn()[0]
+        return self._own
 
     def drawing(self) -> Generator:
         """Return the generator for a method call, which opens a ``with`` block of it."""

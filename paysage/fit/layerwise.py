@@ -153,7 +153,7 @@ class LayerwisePretrain(GeneratorOwner):
                     return
             self._assemble(self.machines)
 
-    def _parent_generator(self) -> Generator:
+    def _default_generator(self) -> Generator:
         return self.model.generator
 
     def _files(

@@ -57,7 +57,7 @@ class StochasticGradientDescent(GeneratorOwner):
     generator : backends.Generator or int, optional
         Generator, or its seed, that everything in a training draws from: chains, metrics,
         transforms, methods of the model that callbacks call. By default the active generator, or
-        one that is spawned from the generator of the model.
+        the generator of the model.
 
     Attributes
     ----------
@@ -259,7 +259,7 @@ class StochasticGradientDescent(GeneratorOwner):
         """Return the monitor, or one without metrics where it was set to None."""
         return ProgressMonitor([]) if self.monitor is None else self.monitor
 
-    def _parent_generator(self) -> Generator:
+    def _default_generator(self) -> Generator:
         return self.model.generator
 
     def _num_chains(self, wanted: int | None, sampler: Chains | None, method: Callable) -> int:

@@ -95,10 +95,10 @@ class Chains(Capturable, GeneratorOwner):
         sampler.update_state(steps)
         return sampler.get_state()
 
-    def _parent_generator(self) -> Generator:
-        # one of the user's own need not have a model
+    def _default_generator(self) -> Generator:
+        # samplers that users define need not have a model
         model = getattr(self, "model", None)
-        return super()._parent_generator() if model is None else model.generator
+        return super()._default_generator() if model is None else model.generator
 
     def _generator_memory(self) -> dict[str, Any] | None:
         """State of the generator for ``get_memory``, if the sampler was given one."""

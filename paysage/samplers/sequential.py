@@ -49,7 +49,7 @@ class SequentialMC(Chains):
         falls to zero anneals the chains into a mode.
     generator : backends.Generator or int, optional
         Generator, or its seed, that the chains draw from, also in a training. By default they draw
-        from the active generator, or from one that is spawned from the generator of the model.
+        from the active generator, or from the generator of the model.
 
     Notes
     -----

@@ -508,13 +508,13 @@ BAD_ARGUMENTS = {
 def assert_refused_before_work(trainer, arguments, error, message, capfd):
     before = trainer.model.copy()
     optimizer = optimizers.ADAM()
-    state = be.get_random_state()
+    state = trainer.generator.get_state(), be.get_random_state()
     with pytest.raises(error, match=message):
         trainer.train(**{"optimizer": optimizer, "num_epochs": 2, **arguments})
     assert capfd.readouterr() == ("", "")
     assert same_values(trainer.model, before)
     assert optimizer.lr is None
-    assert be.get_random_state() == state
+    assert (trainer.generator.get_state(), be.get_random_state()) == state
     assert trainer.monitor.memory == []
 
 

@@ -207,9 +207,10 @@ def test_clamping_of_the_model_is_the_default():
 def test_chains_at_beta_one_are_a_markov_chain_of_the_model():
     model = skip()
     start = random_state(model, 12)
-    with be.Generator(6):
-        wanted = model.markov_chain(5, start)
-    sampler = SequentialMC(model, beta_std=0.0, generator=6)
+    be.set_seed(6)
+    wanted = model.markov_chain(5, start)
+    be.set_seed(6)
+    sampler = SequentialMC(model, beta_std=0.0)
     sampler.set_state(start)
     sampler.update_state(5)
     for a, b in zip(arrays(sampler.state), arrays(wanted), strict=True):

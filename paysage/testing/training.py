@@ -25,7 +25,7 @@ SIGMAS = 8.0
 #: independent batches, and rows of each
 BATCHES, ROWS = 20, 500
 #: Gibbs sweeps after which the chains of the small models have converged
-SWEEPS = 6
+SWEEPS = 20
 #: units of the other layers
 PARTNERS = 2
 #: typical size of the field that the units of a partner receive from the layer

@@ -16,7 +16,6 @@ from paysage.models import BoltzmannMachine, State
 from paysage.optimizers import Gradient
 from paysage.sklearn.rbm import RestrictedEstimator, tensor_like
 from paysage.sklearn.rows import Minibatches, dense, over_blocks, warn_out_of_range
-from paysage.sklearn.seeds import seeded
 from paysage.sklearn.training import Training, check_settings
 from paysage.threads import one_thread_each, side_by_side
 
@@ -45,7 +44,7 @@ class BernoulliRBM(RestrictedEstimator):
     shuffle : bool, default True
         Visit the rows in a new random order in each pass.
     random_state : int, RandomState or None
-        Where all draws come from; those of the backend go on as if nothing had been drawn.
+        Where all random numbers come from; generators of the backend are not moved.
 
     Attributes
     ----------
@@ -102,7 +101,7 @@ class BernoulliRBM(RestrictedEstimator):
         X = self._checked(X, reset=first)
         check_settings(self)
         warn_out_of_range(X)
-        with seeded(self._stream()):
+        with self._generator():
             model = self._new_machine(X.shape[1]) if first else self._build()
             chains = None if first else self.chains_
             training = Training(model, self._optimizer(), self.batch_size, chains)
@@ -154,7 +153,7 @@ class BernoulliRBM(RestrictedEstimator):
         v = check_array(v, accept_sparse="csr", dtype=(np.float64, np.float32))
         if v.shape[1] != self.n_features_in_:
             raise ShapeError(f"got rows of {v.shape[1]} units, expected {self.n_features_in_}")
-        with seeded(self._stream()):
+        with self._generator():
             model = self._build()
 
             def sweep(rows: Tensor) -> Tensor:

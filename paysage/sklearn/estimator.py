@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from paysage import backends as be
+from paysage.backends.generator import Generator
 from paysage.checks import check_whole
 from paysage.models import BoltzmannMachine, State
 from paysage.optimizers import Optimizer
 from paysage.sklearn.partition import log_partition
+from paysage.sklearn.random_state import new_generator
 from paysage.sklearn.rows import (
     Minibatches,
     checked_data,
@@ -21,7 +23,6 @@ from paysage.sklearn.rows import (
     over_blocks,
     warn_out_of_range,
 )
-from paysage.sklearn.seeds import seeded
 from paysage.sklearn.training import Training, check_settings
 
 Tensor = Any
@@ -43,6 +44,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     learning_rate: float
     n_features_in_: int
     chains_: list[np.ndarray]
+    generator_: Generator
 
     #: whether visible units are binary
     _binary = True
@@ -110,12 +112,11 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         check_settings(self)
         if self._binary:
             warn_out_of_range(X)
-        self.random_state_ = check_random_state(self.random_state)
-        with seeded(self.random_state_):
+        with new_generator(self.random_state) as generator:
             model = self._new_machine(X.shape[1])
             self._initialize(model, X)
             training = Training(model, self._optimizer(), self.batch_size)
-            rng = self.random_state_ if self.shuffle else None
+            rng = generator.numpy if self.shuffle else None
             minibatches = Minibatches(X, self.batch_size, rng)
 
             def report() -> str:
@@ -125,6 +126,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             training.run(minibatches, self.n_iter, report if self.verbose else None)
             self._keep(model, X.dtype)
             self.chains_ = [units.astype(X.dtype) for units in training.chains()]
+        self.generator_ = generator
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -169,9 +171,8 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         n_samples = check_whole("n_samples", n_samples, 1)
-        rng = self._stream()
-        chosen = rng.randint(len(self.chains_[0]), size=n_samples)
-        with seeded(rng):
+        with self._generator() as generator:
+            chosen = generator.numpy.integers(len(self.chains_[0]), size=n_samples)
             state = State(units[chosen] for units in self.chains_)
             state = self._build().markov_chain(check_whole("n_steps", n_steps), state)
             return np.array(be.to_numpy_array(state[0]), dtype=self.chains_[0].dtype)
@@ -199,7 +200,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         X = self._checked(X)
-        with seeded(check_random_state(self.random_state)):
+        with new_generator(self.random_state):
             log_z, low, high = log_partition(self._build(), X, num_chains, betas)
         double = X.astype(np.float64)
         mean = float(over_blocks(self._log_weights, double).mean())
@@ -212,15 +213,15 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         check_is_fitted(self)
         return self._build()
 
+    def _generator(self) -> Generator:
+        """Return the generator of a fitted estimator, also where a user set the attributes."""
+        if not hasattr(self, "generator_"):
+            self.generator_ = new_generator(self.random_state)
+        return self.generator_
+
     def _checked(self, X: Any, reset: bool = False) -> Any:
         """The data, dense or CSR, in single or double precision."""
         return checked_data(self, X, dtype=FLOATS, reset=reset)
-
-    def _stream(self) -> Any:
-        """The random state that draws come from after the fit."""
-        if not hasattr(self, "random_state_"):
-            self.random_state_ = check_random_state(self.random_state)
-        return self.random_state_
 
     def __sklearn_tags__(self) -> Any:
         """Sparse data are taken; what comes out has the precision of what went in."""

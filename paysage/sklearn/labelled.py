@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from paysage import backends as be
 from paysage.checks import check_number, check_whole
@@ -19,9 +19,9 @@ from paysage.optimizers import ADAM
 from paysage.schedules import Linear
 from paysage.sklearn.estimator import FLOATS, start_at_moments
 from paysage.sklearn.joint import JointTraining, class_logits
+from paysage.sklearn.random_state import new_generator
 from paysage.sklearn.rbm import own_array, tensor_like
 from paysage.sklearn.rows import checked_data, dense, over_blocks, warn_out_of_range
-from paysage.sklearn.seeds import seeded
 from paysage.sklearn.training import check_settings
 
 Tensor = Any
@@ -108,8 +108,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise DataError("RBMClassifier needs labels of at least two classes, got one class")
         warn_out_of_range(X)
-        self.random_state_ = rng = check_random_state(self.random_state)
-        with seeded(rng):
+        with new_generator(self.random_state) as generator:
             model = self._new_machine(X, labels)
             rate = self.learning_rate
             decay = Linear(rate, rate / max(1, self.n_iter), maxval=None)
@@ -118,12 +117,14 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
             )
             for epoch in range(1, int(self.n_iter) + 1):
                 start = time.perf_counter()
-                order = rng.permutation(X.shape[0]) if self.shuffle else np.arange(X.shape[0])
+                rows = np.arange(X.shape[0])
+                order = generator.numpy.permutation(rows) if self.shuffle else rows
                 training.epoch(X, labels, order)
                 if self.verbose:
                     self._keep(model, X.dtype)
                     self._show(X, labels, epoch, time.perf_counter() - start)
             self._keep(model, X.dtype)
+        self.generator_ = generator
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -172,7 +173,7 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         n_samples = check_whole("n_samples", n_samples, 1)
         n_steps = check_whole("n_steps", n_steps)
         given = None if label is None else self._one_hot(label, n_samples)
-        with seeded(self.random_state_):
+        with self.generator_:
             model = self.machine()
             state = State.from_model(n_samples, model)
             if given is not None:

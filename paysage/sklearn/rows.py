@@ -75,7 +75,7 @@ class Minibatches:
     X : array or CSR matrix (N, V)
     size : int
         Rows of a minibatch.
-    rng : numpy.random.RandomState, optional
+    rng : numpy.random.Generator, optional
         Shuffles the rows in every iteration; without it they keep their order.
     """
 

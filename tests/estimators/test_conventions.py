@@ -103,10 +103,10 @@ def digits():
 
 
 def arrays_only(thing):
-    """Whether nothing but arrays, numbers, names and RandomStates is held."""
+    """Return True if nothing but arrays, numbers, names and generators is held."""
     if isinstance(thing, (list, tuple)):
         return all(map(arrays_only, thing))
-    kinds = (np.ndarray, np.random.RandomState, int, float, str, type(None))
+    kinds = (np.ndarray, be.Generator, int, float, str, type(None))
     return isinstance(thing, kinds)
 
 

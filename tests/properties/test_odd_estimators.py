@@ -78,7 +78,7 @@ def same_type(x):
 
 
 def attributes(estimator):
-    found = {k: v for k, v in vars(estimator).items() if k.endswith("_") and k != "random_state_"}
+    found = {k: v for k, v in vars(estimator).items() if k.endswith("_") and k != "generator_"}
     return {k: v for k, v in found.items() if k not in ("feature_names_in_", "chains_")}
 
 

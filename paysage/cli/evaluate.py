@@ -39,11 +39,11 @@ def command(options: argparse.Namespace) -> Result:
     check_whole("--chains", options.chains, 2)
     check_whole("--steps", options.steps, 1)
     check_whole("--burn-in", options.burn_in, 1)  # data have means for hidden units
-    use_backend(options)
-    model = load_machine(options.model)
-    visible = _visible(options, model)
-    found = _likelihood(model, visible, *_log_partition(options, model, visible))
-    found["reconstruction_error"] = _reconstruction_error(model, visible)
+    with use_backend(options):
+        model = load_machine(options.model)
+        visible = _visible(options, model)
+        found = _likelihood(model, visible, *_log_partition(options, model, visible))
+        found["reconstruction_error"] = _reconstruction_error(model, visible)
     return Result(_lines(found), {"rows": len(visible), **found})
 
 

@@ -6,8 +6,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from paysage import backends as be
 from paysage import batch, layers, optimizers, penalties, schedules
 from paysage.checks import check_number, check_whole
@@ -36,7 +34,7 @@ def make_batch(settings: dict[str, Any]) -> batch.Batch:
     rows = read_rows(settings["data"], settings["key"])
     values, shuffle = rows.values, settings["shuffle"]
     if shuffle:
-        values = values[np.random.default_rng(settings["seed"]).permutation(len(values))]
+        values = values[be.active_generator().numpy.permutation(len(values))]
     transform = transformation(settings["transform"], rows.grey, gaussian)
     return batch.in_memory_batch(
         be.float_tensor(values), size, fraction, transform, copy=False, shuffle=shuffle

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
+from typing import TYPE_CHECKING
 
 from paysage.errors import ConfigError
+
+if TYPE_CHECKING:
+    from paysage.backends.generator import Generator
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -46,14 +50,14 @@ TRANSFORM_HELP = (
 )
 
 
-def use_backend(options: argparse.Namespace) -> None:
-    """Choose the backend that was asked for, and seed it."""
+def use_backend(options: argparse.Namespace) -> Generator:
+    """Choose the backend; return the generator of ``--seed``, for a ``with`` block."""
     from paysage import backends as be
     from paysage.checks import check_whole
 
     if options.backend or options.processor:
         be.set_backend(options.backend, options.processor)
-    be.set_seed(check_whole("--seed", options.seed))
+    return be.Generator(check_whole("--seed", options.seed))
 
 
 def image_shape(text: str | None, pixels: int) -> tuple[int, int]:

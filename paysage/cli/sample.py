@@ -44,7 +44,7 @@ def command(options: argparse.Namespace) -> Result:
     check_writable(out)
     number = check_whole("--number", options.number, 1)
     steps = check_whole("--steps", options.steps, 1)
-    use_backend(options)
+    generator = use_backend(options)
 
     from paysage.cli.loading import load_machine
 
@@ -52,7 +52,9 @@ def command(options: argparse.Namespace) -> Result:
     pixels = model.layers[0].num_units
     shape = image_shape(options.shape, pixels) if out.suffix == ".png" else None
     means = options.means or (out.suffix == ".png" and not options.draws)
-    _write(out, draw(model, number, steps, means), shape, model)
+    with generator:
+        rows = draw(model, number, steps, means)
+    _write(out, rows, shape, model)
     what = "means" if means else "draws"
     lines = [f"{out}: {number} {what} of {pixels} visible units after {steps} sweeps"]
     return Result(lines, {"out": out, "number": number, "units": pixels, "steps": steps})

@@ -45,8 +45,11 @@ def command(options: argparse.Namespace) -> Result:
 
 def _trained(settings: dict[str, Any], options: argparse.Namespace) -> Result:
     _check_files(settings, options.config, options.force)
-    use_backend(argparse.Namespace(**settings))
+    with use_backend(argparse.Namespace(**settings)):
+        return _train(settings, options)
 
+
+def _train(settings: dict[str, Any], options: argparse.Namespace) -> Result:
     from paysage.cli import course
     from paysage.cli.machines import make_batch, make_machine
     from paysage.fit import callbacks

@@ -6,16 +6,24 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from paysage import backends as be
-from paysage.errors import ShapeError
+from paysage.checks import is_one_of
+from paysage.errors import ConfigError
 from paysage.layers import BernoulliLayer, Layer
 from paysage.likelihood.pseudo import BLOCK, Conditionals
 from paysage.models import BoltzmannMachine, State
 from paysage.optimizers import Gradient
 from paysage.sklearn.rbm import RestrictedEstimator, tensor_like
-from paysage.sklearn.rows import Minibatches, dense, over_blocks, warn_out_of_range
+from paysage.sklearn.rollback import unchanged_on_error
+from paysage.sklearn.rows import (
+    Minibatches,
+    dense,
+    moments_of,
+    over_blocks,
+    warn_out_of_range,
+)
 from paysage.sklearn.training import Training, check_settings
 from paysage.threads import one_thread_each, side_by_side
 
@@ -43,6 +51,9 @@ class BernoulliRBM(RestrictedEstimator):
         each pass.
     shuffle : bool, default True
         Visit the rows in a new random order in each pass.
+    visible_init : {"means", "zeros"}, default "means"
+        Initial visible biases: the log odds of the means of the columns (Hinton 2010), or zeros, as
+        in scikit-learn. From zeros, wide sparse data switch all hidden units on.
     random_state : int, RandomState or None
         Where all random numbers come from; generators of the backend are not moved.
 
@@ -71,6 +82,7 @@ class BernoulliRBM(RestrictedEstimator):
         n_iter: int = 10,
         verbose: int = 0,
         shuffle: bool = True,
+        visible_init: str = "means",
         random_state: Any = None,
     ) -> None:
         super().__init__(
@@ -82,6 +94,7 @@ class BernoulliRBM(RestrictedEstimator):
             shuffle=shuffle,
             random_state=random_state,
         )
+        self.visible_init = visible_init
 
     @property
     def h_samples_(self) -> np.ndarray:
@@ -89,6 +102,7 @@ class BernoulliRBM(RestrictedEstimator):
         check_is_fitted(self)
         return self.chains_[1]
 
+    @unchanged_on_error
     def partial_fit(self, X: Any, y: Any = None) -> BernoulliRBM:
         """One gradient step on all rows given, with the chains where they were.
 
@@ -103,6 +117,8 @@ class BernoulliRBM(RestrictedEstimator):
         warn_out_of_range(X)
         with self._generator():
             model = self._new_machine(X.shape[1]) if first else self._build()
+            if first:
+                self._initialize(model, X)
             chains = None if first else self.chains_
             training = Training(model, self._optimizer(), self.batch_size, chains)
             training.run(Minibatches(X, X.shape[0]), 1)
@@ -150,9 +166,7 @@ class BernoulliRBM(RestrictedEstimator):
         array of booleans (n_samples, n_features)
         """
         check_is_fitted(self)
-        v = check_array(v, accept_sparse="csr", dtype=(np.float64, np.float32))
-        if v.shape[1] != self.n_features_in_:
-            raise ShapeError(f"got rows of {v.shape[1]} units, expected {self.n_features_in_}")
+        v = self._checked(v)
         with self._generator():
             model = self._build()
 
@@ -169,7 +183,16 @@ class BernoulliRBM(RestrictedEstimator):
         return BernoulliLayer(num_visible), BernoulliLayer(num_hidden)
 
     def _initialize(self, model: BoltzmannMachine, X: Any) -> None:
-        """Nothing: biases start at zero and weights are small, as scikit-learn has it."""
+        """Set the visible biases; weights are N(0, 0.01²) and hidden biases zero already."""
+        if not is_one_of(self.visible_init, ("means", "zeros")):
+            raise ConfigError(
+                f"visible_init must be 'means' or 'zeros', got {self.visible_init!r}"
+            )
+        if self.visible_init == "means":
+            # half a row more of ones and of zeros: a column without ones has a finite bias
+            number = X.shape[0]
+            means = (number * moments_of(X).mean + 0.5) / (number + 1.0)
+            model.layers[0].params.loc[:] = be.logit(be.clip(means, 0.5 / (number + 1.0), 1.0))
 
     def _optimizer(self) -> Gradient:
         return Gradient(stepsize=float(self.learning_rate))

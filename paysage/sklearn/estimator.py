@@ -16,6 +16,7 @@ from paysage.models import BoltzmannMachine, State
 from paysage.optimizers import Optimizer
 from paysage.sklearn.partition import log_partition
 from paysage.sklearn.random_state import new_generator
+from paysage.sklearn.rollback import unchanged_on_error
 from paysage.sklearn.rows import (
     Minibatches,
     checked_data,
@@ -93,8 +94,11 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     # what scikit-learn asks for
 
+    @unchanged_on_error
     def fit(self, X: Any, y: Any = None) -> Any:
-        """Learn from data, starting anew.
+        """Learn from data; earlier results are discarded.
+
+        An exception leaves a fitted estimator as it was.
 
         Parameters
         ----------
@@ -177,6 +181,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             state = self._build().markov_chain(check_whole("n_steps", n_steps), state)
             return np.array(be.to_numpy_array(state[0]), dtype=self.chains_[0].dtype)
 
+    @unchanged_on_error
     def score(
         self, X: Any, y: Any = None, *, num_chains: int = 100, betas: int | Sequence = 1000
     ) -> float:

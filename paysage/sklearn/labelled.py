@@ -21,6 +21,7 @@ from paysage.sklearn.estimator import FLOATS, start_at_moments
 from paysage.sklearn.joint import JointTraining, class_logits
 from paysage.sklearn.random_state import new_generator
 from paysage.sklearn.rbm import own_array, tensor_like
+from paysage.sklearn.rollback import unchanged_on_error
 from paysage.sklearn.rows import checked_data, dense, over_blocks, warn_out_of_range
 from paysage.sklearn.training import check_settings
 
@@ -83,8 +84,11 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         self.shuffle = shuffle
         self.random_state = random_state
 
+    @unchanged_on_error
     def fit(self, X: Any, y: Any) -> RBMClassifier:
-        """Learn from rows and their labels, starting anew.
+        """Learn from rows and their labels; earlier results are discarded.
+
+        An exception leaves a fitted classifier as it was.
 
         Parameters
         ----------

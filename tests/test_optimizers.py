@@ -115,7 +115,7 @@ RULES = {
 
 @pytest.mark.parametrize("name", RULES)
 def test_rule(name):
-    model = pair("GB")
+    model = pair("BB")
     make, formula = RULES[name]
     optimizer = make(0.05)
     wanted = [array(p) for _, p in flat(model)]
@@ -127,6 +127,31 @@ def test_rule(name):
             path += np.abs(step)
         optimizer.update(model, gradient)
         assert_close(model, wanted, paths)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_steps_of_gaussian_units_are_those_of_units_of_unit_scale(name):
+    """A Gaussian layer of scale 1/1024 moves as one of scale 1, but for the unit of x."""
+    make, _ = RULES[name]
+    scale = 2.0**-10
+    wide, narrow = pair("GB"), pair("GB")
+    visible = narrow.layers[0].params
+    wide.layers[0].params.log_var[:] = 0.0
+    visible.log_var[:] = 2 * np.log(scale)
+    visible.loc[:] = scale * visible.loc
+    narrow.connections[0].weights.params.matrix[:] *= scale
+    one, other = make(0.05), make(0.05)
+    for model in (wide, narrow):
+        model.layers[0].set_fixed_params(["log_var"])
+    for gradient, same in zip(gradients(wide), gradients(narrow), strict=True):
+        for part in (same.layers[0].loc, same.weights[0].matrix):
+            part /= scale
+        one.update(wide, gradient)
+        other.update(narrow, same)
+    for (_, a), (_, b) in zip(flat(wide), flat(narrow), strict=True):
+        if a is not wide.layers[0].params.log_var:
+            ratio = 1.0 if a is wide.layers[1].params.loc else scale
+            np.testing.assert_allclose(array(b) / ratio, array(a), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from paysage import backends as be
 from paysage.layers.layer import Layer
 
@@ -21,9 +23,14 @@ class GaussianParams(NamedTuple):
 
 
 class GaussianLayer(Layer):
-    """Real units with energy Σ (x - loc)² / (2 exp(log_var)); connections see x / exp(log_var)."""
+    """Real units with energy Σ (x - loc)² / (2 exp(log_var)); connections see x / exp(log_var).
+
+    Optimizers step ``loc``, and the weights of the units, in units of their standard deviation,
+    rounded to a power of two. Training therefore does not depend on the scale of the data.
+    """
 
     capturable = True
+    scaled_params = ("loc",)
 
     def init_params(self) -> GaussianParams:
         return GaussianParams(be.zeros((self.num_units,)), be.zeros((self.num_units,)))
@@ -67,6 +74,43 @@ class GaussianLayer(Layer):
         )
 
     def fit_marginal(self, moments: Any) -> None:
-        # shrinking the variance by 1% towards one keeps units that never vary finite
+        variance, _ = initial_variance(as_array(moments.mean), as_array(moments.var))
         self.params.loc[:] = moments.mean
-        self.params.log_var[:] = be.log(0.99 * moments.var + 0.01)
+        self.params.log_var[:] = be.float_tensor(np.log(variance))
+
+    def deviation(self) -> Tensor:
+        return be.exp(0.5 * self.params.log_var)
+
+    def step_scale(self) -> Tensor | None:
+        # to a power of two: scaling is exact, and units of about unit variance are not scaled
+        power = be.tround(self.params.log_var * (0.5 / math.log(2.0)))
+        if be.get_backend().processor == "cpu" and not be.tany(power != 0.0):
+            return None
+        return be.exp(math.log(2.0) * power)
+
+
+def initial_variance(
+    mean: np.ndarray, var: np.ndarray, resolution: float = 2.0**-24
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the initial variances of Gaussian units, and which columns are constant.
+
+    The variances of the data are shrunk by 1% towards the mean variance of all columns that vary,
+    and increased by 10% at most, so that columns of different scales keep their own. Constant
+    columns have 1% of the mean variance.
+
+    Parameters
+    ----------
+    mean, var : arrays (n,)
+    resolution : float
+        Relative rounding error of the data. A column whose standard deviation is not larger than
+        this part of its mean is constant.
+    """
+    constant = var <= np.square(resolution * mean)
+    typical = float(var[~constant].mean()) if not constant.all() else 1.0
+    shrunk = np.minimum(0.99 * var + 0.01 * typical, 1.1 * var)
+    return np.where(constant, 0.01 * typical, shrunk), constant
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """Return the numbers of a tensor as an array in double precision."""
+    return np.asarray(be.to_numpy_array(tensor), dtype=np.float64)

@@ -82,6 +82,8 @@ class Layer(Parametric):
     linear_energy: ClassVar[bool] = False
     #: weight of a new minibatch in the running mean of a centered layer
     offset_rate: ClassVar[float] = 0.01
+    #: parameters that have the scale of the units, see ``step_scale``
+    scaled_params: ClassVar[tuple[str, ...]] = ()
     #: whether means of units pass for units, as those that one layer hands to the next do
     takes_means: bool = False
 
@@ -169,6 +171,21 @@ class Layer(Parametric):
         if self.values is None or number is None or number > MOST_STATES:
             raise ConfigError(f"the states of {self!r} cannot be listed: there are too many")
         return be.float_tensor(list(itertools.product(self.values, repeat=self.num_units)))
+
+    def deviation(self) -> Tensor | None:
+        """Return the standard deviation of each unit given its field, (n,); None where it is one.
+
+        Initial weights are multiplied by it, so that fields do not depend on the data's scale.
+        """
+        return None
+
+    def step_scale(self) -> Tensor | None:
+        """Return the scale of the units (n,) in which optimizers step parameters; None for one.
+
+        A parameter θ with the scale s of the units, such as those in ``scaled_params`` and the
+        weights, takes the step of θ / s: its gradient is multiplied by s, and so is the step.
+        """
+        return None
 
     def states_at(self, numbers: Any) -> Tensor:
         """Return the states with these numbers, in the order of ``all_states``.

@@ -7,14 +7,18 @@ the data, and differ in the weights.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from paysage import backends as be
 from paysage.checks import is_one_of, is_whole
-from paysage.errors import ConfigError
+from paysage.errors import ConfigError, DataWarning
 from paysage.factorization import PCA
-from paysage.layers import Layer
+from paysage.layers import GaussianLayer, Layer
+from paysage.layers.gaussian import as_array, initial_variance
 from paysage.math_utils import MeanVarianceArrayCalculator
 
 if TYPE_CHECKING:
@@ -51,6 +55,9 @@ def _fit_layers(model: BoltzmannMachine, moments: MeanVarianceArrayCalculator) -
         layer.set_params(layer.init_params())
         if i == 0:
             layer.fit_marginal(moments)
+            if isinstance(layer, GaussianLayer):
+                mean, var = as_array(moments.mean), as_array(moments.var)
+                warn_of_constant_columns(initial_variance(mean, var)[1])
         _restore(layer, layer.fixed_params, before)
         layer.reset_offset()
         layer.enforce_constraints()
@@ -61,7 +68,34 @@ def _fill_weights(model: BoltzmannMachine, std: Callable[[tuple[int, int]], floa
         weights = connection.weights
         if "matrix" in weights.trainable():
             weights.params.matrix[:] = std(weights.shape) * be.randn(weights.shape)
+            scale_by_deviations_(model, connection)
         weights.enforce_constraints()
+
+
+def scale_by_deviations_(model: BoltzmannMachine, connection: Any) -> None:
+    """Multiply a weight matrix by the standard deviations of the units that it connects.
+
+    Gaussian units are seen as x / variance, so that this makes fields independent of their scale.
+    """
+    matrix = connection.weights.params.matrix
+    target = model.layers[connection.target_index].deviation()
+    domain = model.layers[connection.domain_index].deviation()
+    if target is not None:
+        matrix *= be.unsqueeze(target, axis=1)
+    if domain is not None:
+        matrix *= be.unsqueeze(domain, axis=0)
+
+
+def warn_of_constant_columns(constant: np.ndarray) -> None:
+    """Issue a DataWarning if columns for Gaussian units are constant."""
+    if constant.any():
+        warnings.warn(
+            f"{constant.sum()} of {len(constant)} columns are constant (the first is column "
+            f"{int(np.argmax(constant))}); their Gaussian units get 1% of the mean variance. "
+            "Remove the columns if they carry no information",
+            DataWarning,
+            stacklevel=6,
+        )
 
 
 def _glorot_std(shape: tuple[int, int]) -> float:
@@ -113,12 +147,14 @@ def glorot_normal(batch: Any, model: BoltzmannMachine, **kwargs: Any) -> None:
 def stddev(batch: Any, model: BoltzmannMachine, **kwargs: Any) -> None:
     """Do as ``glorot_normal``, then scale rows of visible weights by the data's deviations.
 
-    Keywords of version 0.2, such as `epochs` and `stepsize`, are ignored.
+    ``glorot_normal`` scales the rows of Gaussian units already. Keywords of version 0.2, such as `epochs` and `stepsize`, are ignored.
     """
     _check_keywords("stddev", kwargs)
     moments = _data_moments(batch, model.layers[0])
     _fit_layers(model, moments)
     _fill_weights(model, _glorot_std)
+    if model.layers[0].deviation() is not None:
+        return
     scale = be.sqrt(moments.var)
     for connection in model.connections:
         weights = connection.weights
@@ -174,18 +210,19 @@ def pca(
     components = PCA.from_batch(batch, count)
     for connection in connections:
         if "matrix" in connection.weights.trainable():
-            _lay_along(_from_visible(connection), components)
+            _lay_along(_from_visible(connection), components, model.layers[0].deviation())
         connection.weights.enforce_constraints()
 
 
-def _lay_along(matrix: Any, components: PCA) -> None:
+def _lay_along(matrix: Any, components: PCA, deviation: Any) -> None:
     """Write the components along which the data vary into the first columns of (V, H)."""
     visible, hidden = be.shape(matrix)
     varying = be.greater(components.var, _LEAST_VARIANCE * components.var[0])
     width = min(hidden, be.tsum(varying))
     std = be.sqrt(components.var[:width])
     length = _glorot_std((visible, hidden)) * math.sqrt(visible)
-    matrix[:, :width] = components.W[:, :width] * (std * (length / max(be.norm(std), be.EPSILON)))
+    columns = components.W[:, :width] * (std * (length / max(be.norm(std), be.EPSILON)))
+    matrix[:, :width] = columns if deviation is None else be.unsqueeze(deviation, axis=1) * columns
 
 
 def _from_visible(connection: Any) -> Any:

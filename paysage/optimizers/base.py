@@ -67,8 +67,31 @@ def _clipped(grads: list[Tensor], max_norm: float) -> list[Tensor]:
     return [scale * grad for grad in grads]
 
 
+def _step_scales(model: BoltzmannMachine) -> dict[tuple[int, str], Tensor]:
+    """Return the scales of parameters that are not stepped as they are, see ``Layer.step_scale``.
+
+    Keys are the position in ``Optimizer._owners`` and the name of the parameter.
+    """
+    units = [layer.step_scale() for layer in model.layers]
+    found = {}
+    for i, c in enumerate(model.connections):
+        target, domain = units[c.target_index], units[c.domain_index]
+        if target is not None:
+            found[i, "matrix"] = be.unsqueeze(target, axis=1)
+        if domain is not None:
+            found[i, "matrix"] = found.get((i, "matrix"), 1.0) * be.unsqueeze(domain, axis=0)
+    for i, (layer, scale) in enumerate(zip(model.layers, units, strict=True)):
+        if scale is not None:
+            for name in layer.scaled_params:
+                found[len(model.connections) + i, name] = scale
+    return found
+
+
 class Optimizer(Capturable):
     """Base of the rules: the learning rate, and one set of slots a parameter.
+
+    Parameters of layers that have a ``step_scale`` are stepped in its units: with the scale s, the
+    rule is applied to θ / s, whose gradient is s times that of θ.
 
     A rule is a subclass with ``_step``, and ``_start`` where it remembers something. To be
     capturable (``paysage.capturable``) it lets ``_step`` read its Python numbers in ``numbers``.
@@ -249,16 +272,28 @@ class Optimizer(Capturable):
         parts = [*gradient.weights, *gradient.layers]
         keys = [(i, name) for i, owner in enumerate(owners) for name in owner.trainable()]
         grads = [getattr(parts[i], name) for i, name in keys]
+        scales = _step_scales(model)
+        if scales:
+            grads = [g * scales[k] if k in scales else g for k, g in zip(keys, grads, strict=True)]
         if keys and self.max_norm is not None:
             grads = _clipped(grads, self.max_norm)
         moved = [
             [getattr(owners[key[0]].params, key[1]), grad, *self._slots_of(key, grad)]
             for key, grad in zip(keys, grads, strict=True)
         ]
+        scaled = [
+            (getattr(owners[i].params, name), scales[i, name])
+            for i, name in keys
+            if (i, name) in scales
+        ]
+        for param, scale in scaled:
+            param /= scale
         if moved and self.takes_lists and be.get_backend().processor == "gpu":
             self._step(*map(list, zip(*moved, strict=True)))
         else:
             self._move_all(moved)
+        for param, scale in scaled:
+            param *= scale
         for owner in owners:
             owner.enforce_constraints()
 

@@ -185,14 +185,12 @@ class BernoulliRBM(RestrictedEstimator):
     def _initialize(self, model: BoltzmannMachine, X: Any) -> None:
         """Set the visible biases; weights are N(0, 0.01²) and hidden biases zero already."""
         if not is_one_of(self.visible_init, ("means", "zeros")):
-            raise ConfigError(
-                f"visible_init must be 'means' or 'zeros', got {self.visible_init!r}"
-            )
+            raise ConfigError(f"visible_init must be 'means' or 'zeros', got {self.visible_init!r}")
         if self.visible_init == "means":
             # half a row more of ones and of zeros: a column without ones has a finite bias
-            number = X.shape[0]
-            means = (number * moments_of(X).mean + 0.5) / (number + 1.0)
-            model.layers[0].params.loc[:] = be.logit(be.clip(means, 0.5 / (number + 1.0), 1.0))
+            means = np.clip(be.to_numpy_array(moments_of(X).mean).astype(np.float64), 0.0, 1.0)
+            means = (X.shape[0] * means + 0.5) / (X.shape[0] + 1.0)
+            model.layers[0].params.loc[:] = be.float_tensor(np.log(means / (1.0 - means)))
 
     def _optimizer(self) -> Gradient:
         return Gradient(stepsize=float(self.learning_rate))

@@ -20,6 +20,7 @@ from paysage.sklearn.rollback import unchanged_on_error
 from paysage.sklearn.rows import (
     Minibatches,
     checked_data,
+    dense,
     moments_of,
     over_blocks,
     warn_out_of_range,
@@ -56,6 +57,21 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """A machine on the backend in use, with first values of its parameters."""
         raise NotImplementedError(f"{type(self).__name__} does not define _new_machine()")
 
+    def _prepare(self, X: Any) -> None:
+        """Set what ``_encode`` depends on, from the data of a fit."""
+
+    def _encode(self, rows: Tensor) -> Tensor:
+        """Return rows of features (B, V) as visible units of the model."""
+        return rows
+
+    def _decode(self, units: Tensor) -> Tensor:
+        """Return visible units of the model (B, V) as rows of features."""
+        return units
+
+    def _log_volume(self) -> float:
+        """Return the log of the volume of features per unit volume of visible units."""
+        return 0.0
+
     def _initialize(self, model: BoltzmannMachine, X: Any) -> None:
         """Give the parameters first values that depend on the data."""
 
@@ -86,7 +102,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """How the training goes, for people to read."""
         name = type(self).__name__
         shown = X[:: max(1, X.shape[0] // 1000)]
-        gap = over_blocks(lambda v: be.square(v - self._visible_means(v)), shown).mean()
+        gap = np.square(over_blocks(self._reconstruct, shown) - dense(shown)).mean()
         return (
             f"[{name}] Iteration {{iteration}}, reconstruction error = {gap**0.5:.4f}, "
             "time = {seconds:.2f}s"
@@ -117,11 +133,12 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if self._binary:
             warn_out_of_range(X)
         with new_generator(self.random_state) as generator:
+            self._prepare(X)
             model = self._new_machine(X.shape[1])
             self._initialize(model, X)
             training = Training(model, self._optimizer(), self.batch_size)
             rng = generator.numpy if self.shuffle else None
-            minibatches = Minibatches(X, self.batch_size, rng)
+            minibatches = Minibatches(X, self.batch_size, rng, self._encode)
 
             def report() -> str:
                 self._keep(model, X.dtype)
@@ -129,7 +146,9 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
             training.run(minibatches, self.n_iter, report if self.verbose else None)
             self._keep(model, X.dtype)
-            self.chains_ = [units.astype(X.dtype) for units in training.chains()]
+            visible, *hidden = training.chains()
+            chains = [self._decode_array(visible), *hidden]
+            self.chains_ = [units.astype(X.dtype) for units in chains]
         self.generator_ = generator
         return self
 
@@ -143,7 +162,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         X : array or sparse matrix (n_samples, n_features)
         """
         check_is_fitted(self)
-        return over_blocks(self._means, self._checked(X))
+        return over_blocks(lambda rows: self._means(self._encode(rows)), self._checked(X))
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """Means of the visible units given the means of the hidden ones given each row.
@@ -157,7 +176,7 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         array (n_samples, n_features)
         """
         check_is_fitted(self)
-        return over_blocks(self._visible_means, self._checked(X))
+        return over_blocks(self._reconstruct, self._checked(X))
 
     def sample(self, n_samples: int = 1, n_steps: int = 1000) -> np.ndarray:
         """Draw visible units by Gibbs sampling.
@@ -177,9 +196,12 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         n_samples = check_whole("n_samples", n_samples, 1)
         with self._generator() as generator:
             chosen = generator.numpy.integers(len(self.chains_[0]), size=n_samples)
-            state = State(units[chosen] for units in self.chains_)
+            visible, *hidden = (units[chosen] for units in self.chains_)
+            start = self._encode(be.from_numpy_array(visible.astype(np.float64)))
+            state = State([start, *hidden])
             state = self._build().markov_chain(check_whole("n_steps", n_steps), state)
-            return np.array(be.to_numpy_array(state[0]), dtype=self.chains_[0].dtype)
+            rows = self._decode_array(be.to_numpy_array(state[0]))
+            return rows.astype(self.chains_[0].dtype)
 
     @unchanged_on_error
     def score(
@@ -206,9 +228,11 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         check_is_fitted(self)
         X = self._checked(X)
         with new_generator(self.random_state):
-            log_z, low, high = log_partition(self._build(), X, num_chains, betas)
+            moments = moments_of(X, self._encode)
+            found = log_partition(self._build(), moments, num_chains, betas)
+        log_z, low, high = (number + self._log_volume() for number in found)
         double = X.astype(np.float64)
-        mean = float(over_blocks(self._log_weights, double).mean())
+        mean = float(over_blocks(lambda v: self._log_weights(self._encode(v)), double).mean())
         self.log_partition_, self.log_partition_interval_ = log_z, (low, high)
         self.score_interval_ = (mean - high, mean - low)
         return mean - log_z
@@ -223,6 +247,13 @@ class MachineEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if not hasattr(self, "generator_"):
             self.generator_ = new_generator(self.random_state)
         return self.generator_
+
+    def _reconstruct(self, rows: Tensor) -> Tensor:
+        return self._decode(self._visible_means(self._encode(rows)))
+
+    def _decode_array(self, units: np.ndarray) -> np.ndarray:
+        double = be.from_numpy_array(np.array(units, dtype=np.float64))
+        return np.asarray(be.to_numpy_array(self._decode(double)))
 
     def _checked(self, X: Any, reset: bool = False) -> Any:
         """The data, dense or CSR, in single or double precision."""
@@ -242,6 +273,11 @@ def start_at_moments(model: BoltzmannMachine, X: Any) -> None:
     visible = model.layers[0]
     visible.fit_marginal(moments)
     visible.reset_offset()
+    fill_glorot(model)
+
+
+def fill_glorot(model: BoltzmannMachine) -> None:
+    """Sample all weights from N(0, 2/(V+H)) (Glorot 2010)."""
     for connection in model.connections:
         shape = connection.weights.shape
         connection.weights.params.matrix[:] = (2.0 / sum(shape)) ** 0.5 * be.randn(shape)

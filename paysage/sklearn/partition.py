@@ -7,27 +7,26 @@ from typing import Any
 from paysage.likelihood import AIS, exact_log_partition
 from paysage.likelihood.exact import fewest_bits
 from paysage.models import BoltzmannMachine
-from paysage.sklearn.rows import moments_of
 
 #: a half with at most 2 to the power of this many states is summed
 FEW_BITS = 14
 
 
 def log_partition(
-    model: BoltzmannMachine, X: Any, num_chains: int, betas: Any
+    model: BoltzmannMachine, moments: Any, num_chains: int, betas: Any
 ) -> tuple[float, float, float]:
-    """Logarithm of the partition function, and the two ends of its interval.
+    """Return the log of the partition function, and the two ends of its interval.
 
     Parameters
     ----------
     model : BoltzmannMachine
-    X : array or CSR matrix (N, V)
-        Data, whose means the start of the annealing has.
+    moments : MeanVarianceArrayCalculator
+        Of the visible units: the annealing starts from independent units with these means.
     num_chains, betas
         See ``likelihood.AIS``.
     """
     if fewest_bits(model) <= FEW_BITS:
         exact = exact_log_partition(model)
         return exact, exact, exact
-    found = AIS(model, num_chains, betas, base=moments_of(X)).run()
+    found = AIS(model, num_chains, betas, base=moments).run()
     return found.log_partition, found.low, found.high

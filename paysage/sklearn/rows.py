@@ -65,6 +65,10 @@ def over_blocks(function: Callable[[Tensor], Tensor], X: Any, size: int = BLOCK)
     return np.concatenate([np.asarray(be.to_numpy_array(result)) for result in results])
 
 
+def _unchanged(rows: Tensor) -> Tensor:
+    return rows
+
+
 class Minibatches:
     """Minibatches of the rows as Float tensors; the last one has what is left.
 
@@ -77,10 +81,20 @@ class Minibatches:
         Rows of a minibatch.
     rng : numpy.random.Generator, optional
         Shuffles the rows in every iteration; without it they keep their order.
+    encode : function, optional
+        Maps rows, in the precision of the data, to visible units.
     """
 
-    def __init__(self, X: Any, size: int, rng: Any = None) -> None:
-        self._sparse = hasattr(X, "toarray")
+    def __init__(
+        self,
+        X: Any,
+        size: int,
+        rng: Any = None,
+        encode: Callable[[Tensor], Tensor] = _unchanged,
+    ) -> None:
+        self._sparse, self._encode = hasattr(X, "toarray"), encode
+        if not self._sparse and encode is not _unchanged:
+            X = over_blocks(encode, X)
         self._rows = X if self._sparse else be.resident_tensor(X)
         self._number, self._size = X.shape[0], int(size)
         self._rng = rng
@@ -98,15 +112,30 @@ class Minibatches:
                 rows = be.index_select(self._rows, order[places])
             else:
                 rows = self._rows[order[places]]
-            yield be.float_tensor(dense(rows) if self._sparse else rows)
+            if self._sparse:
+                rows = self._encode(be.from_numpy_array(dense(rows)))
+            yield be.float_tensor(rows)
 
 
-def moments_of(X: Any) -> MeanVarianceArrayCalculator:
-    """Mean and variance of each column of an array or of a CSR matrix (N, V)."""
+def moments_of(
+    X: Any, encode: Callable[[Tensor], Tensor] = _unchanged
+) -> MeanVarianceArrayCalculator:
+    """Return mean and variance of each column of visible units that rows (N, V) are mapped to."""
     moments = MeanVarianceArrayCalculator()
-    for rows in Minibatches(X, BLOCK):
+    for rows in Minibatches(X, BLOCK, encode=encode):
         moments.update(rows)
     return moments
+
+
+def moments_in_double(X: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance of each column of an array or of a CSR matrix (N, V).
+
+    In double precision and in two passes, so that a large mean does not cost digits.
+    """
+    blocks = [slice(low, low + BLOCK) for low in range(0, X.shape[0], BLOCK)]
+    mean = sum(dense(X[rows]).sum(axis=0, dtype=np.float64) for rows in blocks) / X.shape[0]
+    squares = (np.square(dense(X[rows]) - mean).sum(axis=0) for rows in blocks)
+    return mean, sum(squares) / X.shape[0]
 
 
 def warn_out_of_range(X: Any) -> None:

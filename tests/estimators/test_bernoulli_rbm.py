@@ -13,7 +13,7 @@ from sklearn.neural_network import BernoulliRBM as TheirRBM
 
 from paysage import backends as be
 from paysage import likelihood
-from paysage.errors import ConfigError, DivergenceError, PaysageError, ShapeError
+from paysage.errors import ConfigError, DivergenceError, PaysageError
 from paysage.sklearn import BernoulliRBM
 
 V, H = 6, 4
@@ -174,6 +174,35 @@ def test_learns_as_well_as_scikit_learns():
     assert ours.score(held_out) > untrained.score(held_out) + 0.4
 
 
+def test_visible_biases_start_from_the_means_of_the_columns():
+    v = data(50)
+    v[:, 0] = 0.0
+    means = (50 * v.mean(axis=0) + 0.5) / 51
+    settings = {"n_components": H, "n_iter": 0, "random_state": 0}
+    start = BernoulliRBM(**settings).fit(v).intercept_visible_
+    np.testing.assert_allclose(expit(start), means, rtol=1e-5)
+    zeros = BernoulliRBM(**settings, visible_init="zeros").fit(v).intercept_visible_
+    np.testing.assert_array_equal(zeros, 0.0)
+    with pytest.raises(ConfigError, match="visible_init must be 'means' or 'zeros', got 'mean'"):
+        BernoulliRBM(visible_init="mean").fit(v)
+
+
+def test_hidden_features_of_wide_sparse_data_differ_between_rows():
+    """A thousand columns, ten words of one of five topics in each row; from zero biases, the
+    hidden units are all on.
+    """
+    rng = np.random.RandomState(0)
+    columns = [rng.choice(20, 10, replace=False) + 20 * (i % 5) for i in range(300)]
+    rows = np.repeat(np.arange(300), 10)
+    X = csr_matrix((np.ones(3000), (rows, np.concatenate(columns))), shape=(300, 8000))
+    settings = {"n_components": 8, "learning_rate": 0.1, "n_iter": 10, "random_state": 0}
+    features = BernoulliRBM(**settings).fit(X).transform(X)
+    assert features.std(axis=0).min() > 0.01
+    assert 0.05 < features.mean() < 0.95
+    saturated = BernoulliRBM(**settings, visible_init="zeros").fit(X).transform(X)
+    assert saturated.std(axis=0).max() < 0.01 and saturated.mean() > 0.99
+
+
 def test_sparse_data_give_what_dense_data_give():
     v = data()
     dense, sparse = fitted(), BernoulliRBM(H, n_iter=5, random_state=5).fit(csr_matrix(v))
@@ -232,7 +261,7 @@ def test_bad_settings_are_named(setting):
 def test_bad_data_are_named():
     with pytest.warns(UserWarning, match=r"from 0 to 1, got values from 0 to 255"):
         BernoulliRBM(2, n_iter=1).fit(np.array([[0.0, 255.0]]))
-    with pytest.raises(ShapeError, match="3 units"):
+    with pytest.raises(ValueError, match="3 features"):
         fitted().gibbs(np.zeros((2, 3)))
     with pytest.raises(PaysageError, match="n_samples"):
         fitted().sample(0)

@@ -22,7 +22,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from paysage import backends as be
-from paysage.errors import DataError
+from paysage.errors import DataError, PaysageError
 from paysage.sklearn import (
     BernoulliRBM,
     DeepBoltzmannMachine,
@@ -67,28 +67,85 @@ ROW_METHODS = (
     "score",
     "predict",
     "predict_proba",
+    "gibbs",
 )
+MET_BY_ROWS = [
+    pytest.param(estimator, method, id=f"{type(estimator).__name__}-{method}")
+    for estimator in [*ESTIMATORS, RBMClassifier(5, **SMALL)]
+    for method in ROW_METHODS
+    if hasattr(estimator, method)
+]
 
 
-@pytest.mark.parametrize(
-    ("estimator", "method"),
-    [
-        pytest.param(estimator, method, id=f"{type(estimator).__name__}-{method}")
-        for estimator in [*ESTIMATORS, RBMClassifier(5, **SMALL)]
-        for method in ROW_METHODS
-        if hasattr(estimator, method)
-    ],
-)
+def call(estimator, method, rows, labels):
+    if method in ("fit", "fit_transform", "partial_fit", "score"):
+        return getattr(estimator, method)(rows, labels)
+    return getattr(estimator, method)(rows)
+
+
+@pytest.mark.parametrize(("estimator", "method"), MET_BY_ROWS)
 def test_masked_arrays_are_refused(estimator, method):
     rows = (np.random.default_rng(0).random((20, 4)) < 0.4).astype(float)
     labels = np.arange(20) % 2
     masked = np.ma.masked_array(rows, mask=np.eye(20, 4, dtype=bool))
     estimator = clone(estimator).fit(rows, labels)
     with pytest.raises(DataError, match="masked"):
-        if method in ("fit", "fit_transform", "partial_fit", "score"):
-            getattr(estimator, method)(masked, labels)
-        else:
-            getattr(estimator, method)(masked)
+        call(estimator, method, masked, labels)
+
+
+@pytest.mark.parametrize(("estimator", "method"), MET_BY_ROWS)
+def test_dates_and_reordered_columns_are_refused(estimator, method):
+    rows = (np.random.default_rng(0).random((20, 4)) < 0.4).astype(float)
+    labels = np.arange(20) % 2
+    frame = pd.DataFrame(rows, columns=list("abcd"))
+    estimator = clone(estimator).fit(frame, labels)
+    with pytest.raises(DataError, match="dates"):
+        call(estimator, method, np.full((20, 4), np.datetime64("2026-01-01")), labels)
+    if method not in ("fit", "fit_transform"):
+        with pytest.raises(ValueError, match="feature names"):
+            call(estimator, method, frame[list("bacd")], labels)
+        with pytest.raises(ValueError, match="features"):
+            call(estimator, method, rows[:, :3], labels)
+
+
+def attributes_of(estimator):
+    """The attributes by name, with copies of arrays."""
+    return pickle.loads(pickle.dumps(vars(estimator)))
+
+
+def assert_same_attributes(estimator, before):
+    assert vars(estimator).keys() == before.keys()
+    for name, value in vars(estimator).items():
+        if not isinstance(value, np.random.RandomState):
+            np.testing.assert_equal(value, before[name], err_msg=name)
+
+
+REFUSED = {
+    "setting": ({"batch_size": 0}, lambda rows: rows[:, :3]),
+    "divergence": ({"learning_rate": 1e39, "n_iter": 3}, lambda rows: rows[:, :3]),
+    "data": ({}, lambda rows: np.full((20, 3), np.nan)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("why", REFUSED)
+@everyone
+def test_a_refused_fit_leaves_all_attributes_as_they_were(estimator, why, method):
+    if not hasattr(estimator, method):
+        pytest.skip("no such method")
+    settings, data = REFUSED[why]
+    rows = (np.random.default_rng(0).random((20, 4)) < 0.4).astype(float)
+    labels = np.arange(20) % 2
+    fitted = clone(estimator).fit(pd.DataFrame(rows, columns=list("abcd")), labels)
+    fitted.set_params(**settings)
+    before = attributes_of(fitted)
+    other = (
+        data(rows) if method == "fit" or why == "data" else pd.DataFrame(rows, columns=list("abcd"))
+    )
+    with pytest.raises((ValueError, PaysageError)):
+        call(fitted, method, pd.DataFrame(other) if method == "fit" else other, np.arange(20) % 3)
+    assert_same_attributes(fitted, before)
 
 
 def test_masked_labels_are_refused():

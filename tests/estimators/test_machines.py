@@ -1,8 +1,11 @@
 """The other machines, held against the library's own inference and exact sums."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from scipy.special import logsumexp
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
@@ -10,7 +13,7 @@ from sklearn.base import clone
 
 from paysage import backends as be
 from paysage import likelihood
-from paysage.errors import ConfigError
+from paysage.errors import ConfigError, DataWarning
 from paysage.models import State
 from paysage.sklearn import BernoulliRBM, DeepBoltzmannMachine, GaussianRBM, HopfieldNetwork
 from paysage.sklearn.rows import Minibatches
@@ -134,3 +137,61 @@ def test_verbose_says_how_reconstructions_go(capsys):
 def test_bad_sizes_are_named(sizes):
     with pytest.raises(ConfigError, match="hidden_layer_sizes"):
         DeepBoltzmannMachine(sizes).fit(data(MACHINES[1]))
+
+
+def enumerated_log_likelihood(rbm, X):
+    """Mean log-likelihood from the fitted attributes, in double precision, hidden states listed."""
+    h = np.array(list(itertools.product([0.0, 1.0], repeat=len(rbm.components_))))
+    mean, var = rbm.intercept_visible_, rbm.variance_visible_
+    # the energy around the mean of the visible units, which shifts the hidden biases
+    biases = rbm.intercept_hidden_ + rbm.components_ @ (mean / var)
+    field = h @ rbm.components_
+    log_z = logsumexp(h @ biases + (field**2 / (2 * var)).sum(axis=1))
+    log_z += 0.5 * np.log(2 * np.pi * var).sum()
+    gap = (X - mean) / var
+    energy = logsumexp(h @ biases + gap @ field.T, axis=1)
+    return (energy - 0.5 * ((X - mean) ** 2 / var).sum(axis=1)).mean() - log_z
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e5, 1e7])
+def test_gaussian_score_does_not_depend_on_a_large_offset(offset):
+    X = data(MACHINES[0])
+    rbm = GaussianRBM(4, **SMALL).fit(X + offset)
+    score = rbm.score(X + offset)
+    assert score == pytest.approx(enumerated_log_likelihood(rbm, X + offset), abs=1e-6)
+    assert score == pytest.approx(GaussianRBM(4, **SMALL).fit(X).score(X), abs=0.01)
+    np.testing.assert_allclose(rbm.sample(4000, 50).mean(axis=0) - offset, X.mean(axis=0), atol=0.3)
+
+
+@pytest.mark.parametrize("kind", ["small", "large", "mixed"])
+def test_gaussian_features_of_any_scale_train_alike(kind):
+    X = data(MACHINES[0])
+    scale = {"small": 1e-3, "large": 1e3, "mixed": 10.0 ** np.linspace(-3, 3, X.shape[1])}[kind]
+    unit = GaussianRBM(4, **SMALL).fit(X / X.std(axis=0))
+    rbm = GaussianRBM(4, **SMALL).fit(X / X.std(axis=0) * scale)
+    rows = X / X.std(axis=0)
+    if kind != "mixed":  # the shrinkage of the variances depends on the other columns
+        np.testing.assert_allclose(rbm.transform(rows * scale), unit.transform(rows), atol=0.02)
+    errors = [
+        np.sqrt(np.square(each.reconstruct(rows * by) / by - rows).mean())
+        for each, by in ((unit, 1.0), (rbm, scale))
+    ]
+    assert errors[0] < 0.95
+    assert errors[1] == pytest.approx(errors[0], rel=0.05)
+
+
+def test_gaussian_machine_has_the_energies_of_the_attributes():
+    X = data(MACHINES[0]) + 100.0
+    rbm = GaussianRBM(4, **SMALL).fit(X)
+    model = rbm.machine()
+    log_z = likelihood.exact_log_partition(model)
+    assert log_z == pytest.approx(rbm.log_partition_ if rbm.score(X) else 0.0, abs=1e-3)
+    found = likelihood.log_likelihood(model, X, log_z).mean
+    assert found == pytest.approx(rbm.score(X), abs=1e-3)
+
+
+def test_constant_features_are_named():
+    X = np.hstack([data(MACHINES[0]), np.full((200, 2), 3.0)])
+    with pytest.warns(DataWarning, match=r"2 of 8 columns are constant .* column 6"):
+        rbm = GaussianRBM(4, **SMALL).fit(X)
+    np.testing.assert_allclose(rbm.reconstruct(X)[:, 6:], 3.0, atol=0.2)

@@ -246,12 +246,22 @@ def test_bernoulli_fit_marginal():
     assert 0 < MIN_MEAN < 0.01
 
 
-def test_gaussian_fit_marginal_shrinks_the_variance_by_one_percent():
-    layer = GaussianLayer(3)
-    mean, var = np.array([0.0, -2.0, 5.0]), np.array([0.0, 4.0, 0.25])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_gaussian_fit_marginal_shrinks_the_variance_towards_the_mean_variance(scale):
+    layer = GaussianLayer(4)
+    mean = scale * np.array([0.0, -2.0, 5.0, 1.0])
+    var = scale**2 * np.array([0.0, 4.0, 0.5, 1e-6])
     layer.fit_marginal(SimpleNamespace(mean=be.float_tensor(mean), var=be.float_tensor(var)))
     np.testing.assert_allclose(array(layer.params.loc), mean, **CLOSE)
-    np.testing.assert_allclose(np.exp(array(layer.params.log_var)), 0.99 * var + 0.01, **CLOSE)
+    # the mean of the columns that vary is 1.5: the constant column has 1% of it
+    wanted = scale**2 * np.array([0.015, 0.99 * 4 + 0.015, 0.99 * 0.5 + 0.015, 1.1e-6])
+    np.testing.assert_allclose(np.exp(array(layer.params.log_var)), wanted, rtol=1e-5)
+
+
+def test_gaussian_fit_marginal_of_constant_columns_alone_is_finite():
+    layer = GaussianLayer(2)
+    layer.fit_marginal(SimpleNamespace(mean=be.float_tensor([0.0, 3.0]), var=be.zeros((2,))))
+    np.testing.assert_allclose(np.exp(array(layer.params.log_var)), 0.01, rtol=1e-5)
 
 
 def test_random_bernoulli_units_have_the_isolated_mean():

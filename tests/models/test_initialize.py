@@ -6,9 +6,9 @@ from machines import array, build
 from scipy import stats
 
 from paysage import backends as be
-from paysage import constraints, fit, models
+from paysage import constraints, fit, models, optimizers
 from paysage.batch import in_memory_batch
-from paysage.errors import ConfigError, DataError, ShapeError
+from paysage.errors import ConfigError, DataError, DataWarning, ShapeError
 from paysage.layers import BernoulliLayer, GaussianLayer, Weights
 from paysage.layers.bernoulli import MIN_MEAN
 from paysage.models import BoltzmannMachine, Connection
@@ -46,14 +46,68 @@ def test_bernoulli_visible_biases_are_the_logits_of_the_training_means(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_gaussian_visible_moments_with_the_variance_shrunk_towards_one(method):
+def test_gaussian_visible_moments_with_the_variance_shrunk_towards_the_mean(method):
     data, batch = real_batch()
     model = fresh(GaussianLayer)
-    model.initialize(batch, method=method)
+    with pytest.warns(DataWarning, match=r"1 of 40 columns are constant .* column 0"):
+        model.initialize(batch, method=method)
     train = data[:400].astype(np.float64)
     np.testing.assert_allclose(array(model.layers[0].params.loc), train.mean(axis=0), rtol=1e-5)
     var = np.exp(array(model.layers[0].params.log_var))
-    np.testing.assert_allclose(var, 0.99 * train.var(axis=0) + 0.01, rtol=1e-5)
+    own, typical = train.var(axis=0), train.var(axis=0)[1:].mean()
+    wanted = np.minimum(0.99 * own + 0.01 * typical, 1.1 * own)
+    wanted[0] = 0.01 * typical
+    np.testing.assert_allclose(var, wanted, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_variances_of_small_columns_are_those_of_the_data(scale):
+    """At 0.2's floor of 0.01, columns of deviation 0.001 would lose log(100) nats each."""
+    data = scale * np.random.default_rng(0).normal(size=(400, 5))
+    model = BoltzmannMachine([GaussianLayer(5), BernoulliLayer(3)])
+    model.initialize(in_memory_batch(data, 50, 0.5))
+    ratio = np.exp(array(model.layers[0].params.log_var)) / data[:200].var(axis=0)
+    assert ratio.min() > 0.99 and ratio.max() < 1.01
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_initial_fields_do_not_depend_on_the_scale_of_the_columns(method):
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(400, 6)).astype(np.float32)
+    scales = 2.0 ** np.array([-10, -5, 0, 0, 5, 10])
+    fields = []
+    for scale in (1.0, scales) if method != "pca" else (2.0**-10, 2.0**10):
+        be.set_seed(5)
+        model = BoltzmannMachine([GaussianLayer(6), BernoulliLayer(4)])
+        model.initialize(in_memory_batch(data * scale, 50, 0.5), method=method)
+        seen = array(model.layers[0].connected(be.float_tensor(data * scale)))
+        fields.append(seen @ array(model.connections[0].weights.W()))
+    assert 0.005 < fields[0].std() < 2
+    np.testing.assert_allclose(fields[1], fields[0], rtol=0.2, atol=0.1 * fields[0].std())
+
+
+@pytest.mark.parametrize("kind", ["small", "large", "mixed"])
+def test_columns_of_any_scale_train_as_well_as_columns_of_unit_scale(kind):
+    rng = np.random.default_rng(0)
+    causes = rng.random((600, 2)) < 0.5
+    data = causes @ (2.0 * rng.normal(size=(2, 6))) + rng.normal(size=(600, 6))
+    data = (data - data.mean(axis=0)) / data.std(axis=0)
+    scales = {"small": 1e-3, "large": 1e3, "mixed": 10.0 ** np.linspace(-3, 3, 6)}
+    errors = []
+    for scale in (1.0, scales[kind]):
+        be.set_seed(1)
+        batch = in_memory_batch(data * scale, 50)
+        model = BoltzmannMachine([GaussianLayer(6), BernoulliLayer(4)])
+        model.initialize(batch, method="glorot_normal")
+        trainer = fit.SGD(model, batch)
+        trainer.monitor.generator_metrics = []
+        trainer.train(optimizers.ADAM(0.01), 20, verbose=False)
+        rows = be.float_tensor(data * scale)
+        found = model.compute_reconstructions(rows, "mean_field_iteration").get_visible()
+        errors.append(np.sqrt(np.square(array(found) / scale - data).mean()))
+    assert errors[0] < 0.8  # the deviation of the columns is 1
+    assert errors[1] == pytest.approx(errors[0], rel=0.1)
 
 
 def weights_of(method, batch, **kwargs):
@@ -71,13 +125,27 @@ def test_weights_are_normal_with_the_deviation_of_the_method(method, deviation):
 
 
 def test_stddev_scales_the_rows_of_glorot_by_the_deviation_of_the_data():
-    data, batch = real_batch()
+    data, batch = binary_batch()
+    be.set_seed(5)
+    glorot = weights_of("glorot_normal", batch)
+    be.set_seed(5)
+    scaled = weights_of("stddev", batch)
+    deviation = data[:400].astype(np.float64).std(axis=0)
+    np.testing.assert_allclose(scaled, glorot * deviation[:, None], rtol=1e-5, atol=1e-7)
+
+
+def test_weights_of_gaussian_units_are_scaled_by_their_deviation():
+    _, batch = real_batch()
+    for method, deviation in (("glorot_normal", np.sqrt(2 / (V + H))), ("hinton", 0.01)):
+        model = fresh(GaussianLayer)
+        model.initialize(batch, method=method)
+        scale = np.exp(0.5 * array(model.layers[0].params.log_var))[:, None]
+        standard = array(model.connections[0].weights.W()) / scale / deviation
+        assert stats.kstest(standard.ravel(), "norm").pvalue > 1e-6
     be.set_seed(5)
     glorot = weights_of("glorot_normal", batch, visible=GaussianLayer)
     be.set_seed(5)
-    scaled = weights_of("stddev", batch, visible=GaussianLayer)
-    deviation = data[:400].astype(np.float64).std(axis=0)
-    np.testing.assert_allclose(scaled, glorot * deviation[:, None], rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(weights_of("stddev", batch, visible=GaussianLayer), glorot)
 
 
 def test_stddev_scales_columns_where_the_visible_layer_is_the_domain():
@@ -239,6 +307,7 @@ def test_pca_sets_the_first_columns_by_components_and_standard_deviations(count)
     weights, width = array(model.connections[0].weights.W()), count or V - 1
     # gaps between the variances are 1 % and more, so that single precision decides the rest
     expected = expected_columns(data[:400], width, H)
+    expected *= np.exp(0.5 * array(model.layers[0].params.log_var))[:, None]
     np.testing.assert_allclose(weights[:, :width], expected, atol=1e-4)
     np.testing.assert_array_equal(weights[:, width:], glorot[:, width:])
 
@@ -250,6 +319,7 @@ def test_pca_lays_rows_along_the_components_where_the_visible_layer_is_the_domai
     model = BoltzmannMachine(layers, links)
     model.initialize(batch, method="pca")
     expected = expected_columns(data[:400], 3, 3).T
+    expected *= np.exp(0.5 * array(model.layers[0].params.log_var))
     np.testing.assert_allclose(array(model.connections[0].weights.W()), expected, atol=1e-4)
     assert array(model.connections[1].weights.W()).all()
 

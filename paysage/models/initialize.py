@@ -147,7 +147,8 @@ def glorot_normal(batch: Any, model: BoltzmannMachine, **kwargs: Any) -> None:
 def stddev(batch: Any, model: BoltzmannMachine, **kwargs: Any) -> None:
     """Do as ``glorot_normal``, then scale rows of visible weights by the data's deviations.
 
-    ``glorot_normal`` scales the rows of Gaussian units already. Keywords of version 0.2, such as `epochs` and `stepsize`, are ignored.
+    ``glorot_normal`` scales the rows of Gaussian units already. Keywords of version 0.2, such as
+    `epochs` and `stepsize`, are ignored.
     """
     _check_keywords("stddev", kwargs)
     moments = _data_moments(batch, model.layers[0])
@@ -180,7 +181,8 @@ def pca(
     sqrt(2V/(V+H)) · std_j/‖std‖ times the j-th principal direction of the training data, where
     std_j is their standard deviation along it, and ‖std‖ the norm of these over the directions
     used. Columns beyond the number of components, and other matrices, are those of
-    ``glorot_normal``.
+    ``glorot_normal``. Unlike there, the columns along components are not scaled by the deviations
+    of Gaussian units: standardize the data first.
 
     Parameters
     ----------
@@ -210,19 +212,18 @@ def pca(
     components = PCA.from_batch(batch, count)
     for connection in connections:
         if "matrix" in connection.weights.trainable():
-            _lay_along(_from_visible(connection), components, model.layers[0].deviation())
+            _lay_along(_from_visible(connection), components)
         connection.weights.enforce_constraints()
 
 
-def _lay_along(matrix: Any, components: PCA, deviation: Any) -> None:
+def _lay_along(matrix: Any, components: PCA) -> None:
     """Write the components along which the data vary into the first columns of (V, H)."""
     visible, hidden = be.shape(matrix)
     varying = be.greater(components.var, _LEAST_VARIANCE * components.var[0])
     width = min(hidden, be.tsum(varying))
     std = be.sqrt(components.var[:width])
     length = _glorot_std((visible, hidden)) * math.sqrt(visible)
-    columns = components.W[:, :width] * (std * (length / max(be.norm(std), be.EPSILON)))
-    matrix[:, :width] = columns if deviation is None else be.unsqueeze(deviation, axis=1) * columns
+    matrix[:, :width] = components.W[:, :width] * (std * (length / max(be.norm(std), be.EPSILON)))
 
 
 def _from_visible(connection: Any) -> Any:

@@ -71,13 +71,13 @@ def test_variances_of_small_columns_are_those_of_the_data(scale):
     assert ratio.min() > 0.99 and ratio.max() < 1.01
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["hinton", "glorot_normal", "stddev"])
 def test_initial_fields_do_not_depend_on_the_scale_of_the_columns(method):
     rng = np.random.default_rng(0)
     data = rng.normal(size=(400, 6)).astype(np.float32)
     scales = 2.0 ** np.array([-10, -5, 0, 0, 5, 10])
     fields = []
-    for scale in (1.0, scales) if method != "pca" else (2.0**-10, 2.0**10):
+    for scale in (1.0, scales):
         be.set_seed(5)
         model = BoltzmannMachine([GaussianLayer(6), BernoulliLayer(4)])
         model.initialize(in_memory_batch(data * scale, 50, 0.5), method=method)
@@ -307,7 +307,6 @@ def test_pca_sets_the_first_columns_by_components_and_standard_deviations(count)
     weights, width = array(model.connections[0].weights.W()), count or V - 1
     # gaps between the variances are 1 % and more, so that single precision decides the rest
     expected = expected_columns(data[:400], width, H)
-    expected *= np.exp(0.5 * array(model.layers[0].params.log_var))[:, None]
     np.testing.assert_allclose(weights[:, :width], expected, atol=1e-4)
     np.testing.assert_array_equal(weights[:, width:], glorot[:, width:])
 
@@ -319,7 +318,6 @@ def test_pca_lays_rows_along_the_components_where_the_visible_layer_is_the_domai
     model = BoltzmannMachine(layers, links)
     model.initialize(batch, method="pca")
     expected = expected_columns(data[:400], 3, 3).T
-    expected *= np.exp(0.5 * array(model.layers[0].params.log_var))
     np.testing.assert_allclose(array(model.connections[0].weights.W()), expected, atol=1e-4)
     assert array(model.connections[1].weights.W()).all()
 

@@ -116,7 +116,9 @@ def attributes_of(estimator):
 def assert_same_attributes(estimator, before):
     assert vars(estimator).keys() == before.keys()
     for name, value in vars(estimator).items():
-        if not isinstance(value, np.random.RandomState):
+        if name == "generator_":
+            assert value.get_state() == before[name].get_state()
+        else:
             np.testing.assert_equal(value, before[name], err_msg=name)
 
 

@@ -32,6 +32,8 @@ _RETIRED: Final = {
     "subtract_": "b -= a (the first argument was taken from the second)",
     "multiply": "a * b",
     "multiply_": "b *= a",
+    "tmul": "a * b",
+    "tmul_": "b *= a",
     "divide": "b / a (the second argument was divided by the first)",
     "divide_": "b /= a (the second argument was divided by the first)",
 }

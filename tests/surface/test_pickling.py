@@ -71,7 +71,8 @@ def test_pickled_models_leave_working_memory_out():
     model = pair("BB")
     before = len(pickle.dumps(model))
     model.markov_chain(12, random_state(model, 50_000))
-    assert len(pickle.dumps(model)) < before + 100
+    # the model has its generator now: some hundred bytes; units of all rows take 1.4 MB
+    assert len(pickle.dumps(model)) < before + 1000
 
 
 def test_shallow_copies_of_a_model_have_working_memory_of_their_own():

@@ -6,6 +6,8 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from threadpoolctl import threadpool_limits
+
 from paysage import backends as be
 from paysage.backends.generator import Generator
 from paysage.errors import ConfigError, ConformanceError
@@ -116,7 +118,8 @@ def _in_use(backend: str, processor: str, seed: int) -> Iterator[None]:
     former = be.get_backend()
     be.set_backend(backend, processor)
     try:
-        with Generator(seed):
+        # matrices are tiny here: threads of BLAS or PyTorch would only wait for each other
+        with Generator(seed), threadpool_limits(limits=1):
             yield
     finally:
         be.set_backend(*former)

@@ -82,8 +82,13 @@ class BoltzmannMachine(GeneratorOwner):
         self.clamped_sampling: list[int] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled and copied: everything but the working memory of sweeps."""
-        return {key: kept for key, kept in vars(self).items() if key not in ("sweeps", "blocks")}
+        """Return what is pickled and copied.
+
+        That is everything but the working memory of sweeps, and the model's own generator: a copy
+        spawns another one. A generator that was given is copied.
+        """
+        left_out = ("sweeps", "blocks", "_own")
+        return {key: kept for key, kept in vars(self).items() if key not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -1,5 +1,6 @@
 """Who draws from which generator: models, samplers and trainers, alone and in threads."""
 
+import copy
 import random
 import threading
 
@@ -260,7 +261,14 @@ def test_a_copy_of_a_model_has_a_generator_of_its_own():
     start = State.from_model(200, model)
     first, second = arrays(model.markov_chain(1, start)), arrays(twin.markov_chain(1, start))
     assert not np.array_equal(first[0], second[0])
-    assert new_model().copy()._given is None
+    for given in (None, 5):
+        model = new_model(given)
+        start = State.from_model(200, model)
+        copied = copy.deepcopy(model)
+        assert copied.generator is not model.generator
+        first, second = arrays(model.markov_chain(1, start)), arrays(copied.markov_chain(1, start))
+        # a given generator is copied in its present state, any other one is spawned again
+        assert np.array_equal(first[0], second[0]) is (given is not None)
 
 
 @pytest.mark.parametrize("generator", ["a", 1.5, True, -1])

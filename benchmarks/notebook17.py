@@ -53,8 +53,9 @@ def load(path: Path) -> Any:
         batch.DataShuffler(path, shuffled, complevel=0).shuffle()
         rows = pd.read_hdf(shuffled, key="train/images").to_numpy()
     transform = pre.Transformation(pre.binarize_color)
+    # version 0.2 kept the order of the rows in all epochs
     return batch.in_memory_batch(
-        be.float_tensor(rows), BATCH_SIZE, train_fraction=0.95, transform=transform
+        be.float_tensor(rows), BATCH_SIZE, train_fraction=0.95, transform=transform, shuffle=False
     )
 
 

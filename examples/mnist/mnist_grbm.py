@@ -11,7 +11,7 @@ from paysage.models import BoltzmannMachine
 # The noise stays as it is. Learned, it would follow the whole spread of a pixel before the hidden
 # units explain any of it, and samples would stay blurs.
 SETTINGS = {
-    "mnist": util.Settings(400, 10, 100, learning_rate=8e-3, decay=0.5, mcsteps=5, noise=0.3),
+    "mnist": util.Settings(400, 10, 100, learning_rate=2e-3, decay=0.5, mcsteps=5, noise=0.3),
     "digits": util.Settings(200, 100, 50, learning_rate=8e-3, decay=0.05, mcsteps=5, noise=0.15),
 }
 

@@ -25,8 +25,9 @@ class GaussianParams(NamedTuple):
 class GaussianLayer(Layer):
     """Real units with energy Σ (x - loc)² / (2 exp(log_var)); connections see x / exp(log_var).
 
-    Optimizers step ``loc``, and the weights of the units, in units of their standard deviation,
-    rounded to a power of two. Training therefore does not depend on the scale of the data.
+    Units whose standard deviation is below 0.18 or above 2.8 have a ``unit_scale``: their initial
+    weights and the steps of their parameters are measured in it, so that columns of any scale
+    train.
     """
 
     capturable = True
@@ -78,15 +79,14 @@ class GaussianLayer(Layer):
         self.params.loc[:] = moments.mean
         self.params.log_var[:] = be.float_tensor(np.log(variance))
 
-    def deviation(self) -> Tensor:
-        return be.exp(0.5 * self.params.log_var)
-
-    def step_scale(self) -> Tensor | None:
-        # to a power of two: scaling is exact, and units of about unit variance are not scaled
+    def unit_scale(self) -> Tensor | None:
+        # Powers of two scale exactly. Standardized data and grey values in [0, 1] are not scaled,
+        # so that weights and learning rates mean for them what they did in version 0.2.
         power = be.tround(self.params.log_var * (0.5 / math.log(2.0)))
-        if be.get_backend().processor == "cpu" and not be.tany(power != 0.0):
+        unusual = be.cast_float(be.logical_or(power < -2.0, power > 1.0))
+        if be.get_backend().processor == "cpu" and not be.tany(unusual != 0.0):
             return None
-        return be.exp(math.log(2.0) * power)
+        return be.exp(math.log(2.0) * power * unusual)
 
 
 def initial_variance(

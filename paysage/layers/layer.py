@@ -82,7 +82,7 @@ class Layer(Parametric):
     linear_energy: ClassVar[bool] = False
     #: weight of a new minibatch in the running mean of a centered layer
     offset_rate: ClassVar[float] = 0.01
-    #: parameters that have the scale of the units, see ``step_scale``
+    #: parameters that have the scale of the units, see ``unit_scale``
     scaled_params: ClassVar[tuple[str, ...]] = ()
     #: whether means of units pass for units, as those that one layer hands to the next do
     takes_means: bool = False
@@ -172,18 +172,11 @@ class Layer(Parametric):
             raise ConfigError(f"the states of {self!r} cannot be listed: there are too many")
         return be.float_tensor(list(itertools.product(self.values, repeat=self.num_units)))
 
-    def deviation(self) -> Tensor | None:
-        """Return the standard deviation of each unit given its field, (n,); None where it is one.
+    def unit_scale(self) -> Tensor | None:
+        """Return the scale of the units, (n,), or None where it is one for all of them.
 
-        Initial weights are multiplied by it, so that fields do not depend on the data's scale.
-        """
-        return None
-
-    def step_scale(self) -> Tensor | None:
-        """Return the scale of the units (n,) in which optimizers step parameters; None for one.
-
-        A parameter θ with the scale s of the units, such as those in ``scaled_params`` and the
-        weights, takes the step of θ / s: its gradient is multiplied by s, and so is the step.
+        Initial weights are multiplied by it. Optimizers step the weights, and the parameters in
+        ``scaled_params``, in units of it: the step of θ is s times the step of θ / s.
         """
         return None
 

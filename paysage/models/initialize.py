@@ -68,18 +68,19 @@ def _fill_weights(model: BoltzmannMachine, std: Callable[[tuple[int, int]], floa
         weights = connection.weights
         if "matrix" in weights.trainable():
             weights.params.matrix[:] = std(weights.shape) * be.randn(weights.shape)
-            scale_by_deviations_(model, connection)
+            scale_by_units_(model, connection)
         weights.enforce_constraints()
 
 
-def scale_by_deviations_(model: BoltzmannMachine, connection: Any) -> None:
-    """Multiply a weight matrix by the standard deviations of the units that it connects.
+def scale_by_units_(model: BoltzmannMachine, connection: Any) -> None:
+    """Multiply a weight matrix by the scales of the units that it connects.
 
-    Gaussian units are seen as x / variance, so that this makes fields independent of their scale.
+    Couplings see Gaussian units as x / variance: very wide or narrow ones would get fields that are
+    far too small or too large.
     """
     matrix = connection.weights.params.matrix
-    target = model.layers[connection.target_index].deviation()
-    domain = model.layers[connection.domain_index].deviation()
+    target = model.layers[connection.target_index].unit_scale()
+    domain = model.layers[connection.domain_index].unit_scale()
     if target is not None:
         matrix *= be.unsqueeze(target, axis=1)
     if domain is not None:
@@ -147,16 +148,16 @@ def glorot_normal(batch: Any, model: BoltzmannMachine, **kwargs: Any) -> None:
 def stddev(batch: Any, model: BoltzmannMachine, **kwargs: Any) -> None:
     """Do as ``glorot_normal``, then scale rows of visible weights by the data's deviations.
 
-    ``glorot_normal`` scales the rows of Gaussian units already. Keywords of version 0.2, such as
-    `epochs` and `stepsize`, are ignored.
+    Rows that ``glorot_normal`` has scaled already, by ``Layer.unit_scale``, are divided by it.
+    Keywords of version 0.2, such as `epochs` and `stepsize`, are ignored.
     """
     _check_keywords("stddev", kwargs)
     moments = _data_moments(batch, model.layers[0])
     _fit_layers(model, moments)
     _fill_weights(model, _glorot_std)
-    if model.layers[0].deviation() is not None:
-        return
     scale = be.sqrt(moments.var)
+    if (units := model.layers[0].unit_scale()) is not None:
+        scale = scale / units
     for connection in model.connections:
         weights = connection.weights
         if "matrix" not in weights.trainable():

@@ -68,11 +68,11 @@ def _clipped(grads: list[Tensor], max_norm: float) -> list[Tensor]:
 
 
 def _step_scales(model: BoltzmannMachine) -> dict[tuple[int, str], Tensor]:
-    """Return the scales of parameters that are not stepped as they are, see ``Layer.step_scale``.
+    """Return the scales of parameters that are not stepped as they are, see ``Layer.unit_scale``.
 
     Keys are the position in ``Optimizer._owners`` and the name of the parameter.
     """
-    units = [layer.step_scale() for layer in model.layers]
+    units = [layer.unit_scale() for layer in model.layers]
     found = {}
     for i, c in enumerate(model.connections):
         target, domain = units[c.target_index], units[c.domain_index]
@@ -90,8 +90,8 @@ def _step_scales(model: BoltzmannMachine) -> dict[tuple[int, str], Tensor]:
 class Optimizer(Capturable):
     """Base of the rules: the learning rate, and one set of slots a parameter.
 
-    Parameters of layers that have a ``step_scale`` are stepped in its units: with the scale s, the
-    rule is applied to θ / s, whose gradient is s times that of θ.
+    Parameters of layers that have a ``unit_scale`` s are stepped in units of it: the rule is
+    applied to θ / s, whose gradient is s times that of θ.
 
     A rule is a subclass with ``_step``, and ``_start`` where it remembers something. To be
     capturable (``paysage.capturable``) it lets ``_step`` read its Python numbers in ``numbers``.

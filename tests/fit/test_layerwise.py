@@ -311,11 +311,12 @@ BAD = {
 
 def assert_refused(trainer, arguments, error, message, capfd):
     before = [array(c.weights.W()) for c in trainer.model.connections]
-    state = be.get_random_state()
+    generator = trainer.model.generator  # which is spawned from the global one here
+    states = generator.get_state(), be.get_random_state()
     with pytest.raises(error, match=message):
         trainer.train(**{"optimizer": optimizers.ADAM(), "num_epochs": 1, **arguments})
     assert capfd.readouterr() == ("", "")
-    assert be.get_random_state() == state
+    assert (generator.get_state(), be.get_random_state()) == states
     for c, w in zip(trainer.model.connections, before, strict=True):
         np.testing.assert_array_equal(array(c.weights.W()), w)
 

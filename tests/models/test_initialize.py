@@ -84,16 +84,24 @@ def test_initial_fields_do_not_depend_on_the_scale_of_the_columns(method):
         seen = array(model.layers[0].connected(be.float_tensor(data * scale)))
         fields.append(seen @ array(model.connections[0].weights.W()))
     assert 0.005 < fields[0].std() < 2
-    np.testing.assert_allclose(fields[1], fields[0], rtol=0.2, atol=0.1 * fields[0].std())
+    # variances of narrow columns grow by 10% at most, as they shrink towards the mean variance
+    assert np.corrcoef(fields[0].ravel(), fields[1].ravel())[0, 1] > 0.99
+    assert 0.85 < fields[1].std() / fields[0].std() < 1.15
 
 
-@pytest.mark.parametrize("kind", ["small", "large", "mixed"])
+@pytest.mark.parametrize("kind", ["small", "tenth", "tenfold", "large", "mixed"])
 def test_columns_of_any_scale_train_as_well_as_columns_of_unit_scale(kind):
     rng = np.random.default_rng(0)
     causes = rng.random((600, 2)) < 0.5
     data = causes @ (2.0 * rng.normal(size=(2, 6))) + rng.normal(size=(600, 6))
     data = (data - data.mean(axis=0)) / data.std(axis=0)
-    scales = {"small": 1e-3, "large": 1e3, "mixed": 10.0 ** np.linspace(-3, 3, 6)}
+    scales = {
+        "small": 1e-3,
+        "tenth": 0.1,
+        "tenfold": 10.0,
+        "large": 1e3,
+        "mixed": 10.0 ** np.linspace(-3, 3, 6),
+    }
     errors = []
     for scale in (1.0, scales[kind]):
         be.set_seed(1)
@@ -134,18 +142,17 @@ def test_stddev_scales_the_rows_of_glorot_by_the_deviation_of_the_data():
     np.testing.assert_allclose(scaled, glorot * deviation[:, None], rtol=1e-5, atol=1e-7)
 
 
-def test_weights_of_gaussian_units_are_scaled_by_their_deviation():
-    _, batch = real_batch()
-    for method, deviation in (("glorot_normal", np.sqrt(2 / (V + H))), ("hinton", 0.01)):
-        model = fresh(GaussianLayer)
-        model.initialize(batch, method=method)
-        scale = np.exp(0.5 * array(model.layers[0].params.log_var))[:, None]
-        standard = array(model.connections[0].weights.W()) / scale / deviation
-        assert stats.kstest(standard.ravel(), "norm").pvalue > 1e-6
-    be.set_seed(5)
-    glorot = weights_of("glorot_normal", batch, visible=GaussianLayer)
-    be.set_seed(5)
-    np.testing.assert_array_equal(weights_of("stddev", batch, visible=GaussianLayer), glorot)
+@pytest.mark.parametrize(
+    "method, deviation", [("hinton", 0.01), ("glorot_normal", np.sqrt(2 / (V + H)))]
+)
+def test_weights_of_gaussian_units_are_scaled_where_their_deviation_is_unusual(method, deviation):
+    rows = np.random.default_rng(0).normal(size=(500, V))
+    data = rows * np.array([2.0**-10, 0.25, 1.0, 2.0, 4.0, 2.0**10])[np.arange(V) % 6]
+    wanted = np.array([2.0**-10, 1.0, 1.0, 1.0, 4.0, 2.0**10])[np.arange(V) % 6, None]
+    model = fresh(GaussianLayer)
+    model.initialize(in_memory_batch(data, 50), method=method)
+    standard = array(model.connections[0].weights.W()) / wanted / deviation
+    assert stats.kstest(standard.ravel(), "norm").pvalue > 1e-6
 
 
 def test_stddev_scales_columns_where_the_visible_layer_is_the_domain():

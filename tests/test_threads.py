@@ -238,7 +238,7 @@ def test_an_interrupt_after_any_call_comes_out_when_all_have_ended(two_threads, 
 
 def test_tasks_have_the_active_generator_of_their_caller(two_threads, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    meeting = threading.Barrier(2, timeout=60)  # each task is in a thread of its own
+    meeting = threading.Barrier(2, timeout=60)  # each task runs in its own thread
 
     def task():
         meeting.wait()

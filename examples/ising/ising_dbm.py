@@ -153,7 +153,7 @@ def run(
         Units of each hidden layer.
     temperatures : tuple of float
     out : path, optional
-        Folder for pictures and models; by default output/ beside this script.
+        Folder for pictures and models; by default output/ in the folder of this script.
     verbose : bool
         Print the metrics of each epoch.
     seed : int
@@ -212,7 +212,7 @@ def main(argv: list[str] | None = None) -> None:
     add: Any = parser.add_argument
     add("--epochs", type=int, default=10, metavar="N", help="passes through the data (%(default)s)")
     add("--number", type=int, default=10_000, metavar="N", help="configurations (%(default)s)")
-    add("--out", metavar="FOLDER", help="where pictures and models go (output/ beside the script)")
+    add("--out", metavar="FOLDER", help="where pictures and models go (output/ next to the script)")
     add("--seed", type=int, default=SEED, help="of all random numbers (%(default)s)")
     add("--quiet", action="store_true", help="print no metrics")
     options = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Random number generators, the active one, and objects that draw from a generator of their own.
+"""Random number generators, the active one, and objects that own a generator.
 
 All random functions of the backends draw from the active generator: the innermost one whose
 ``with`` block is open, or the global one, which `set_seed` seeds. Blocks are kept in a context

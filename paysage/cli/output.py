@@ -37,7 +37,7 @@ def say(text: str) -> None:
 class Progress(io.TextIOBase):
     """Standard error as a stream that drops what cannot be written.
 
-    A command goes on, and writes its files, if nobody reads its progress any more, or the disk to
+    A command goes on, and writes its files, if its progress is not read any more, or the disk to
     which it goes is full.
     """
 

@@ -43,7 +43,7 @@ class LayerwisePretrain(GeneratorOwner):
     are halved when the stack is assembled. The two biases that an inner layer learned, one in each
     machine, are averaged for the same reason (Salakhutdinov & Hinton 2009).
 
-    Means stand for the data of the next machine. They have the right mean, but less variance than
+    Means stand for the data of the next model. They have the right mean, but less variance than
     samples: a parameter of an inner layer whose energy is not linear in the units, such as the
     ``log_var`` of a Gaussian layer, starts too small and is corrected by the joint training.
 

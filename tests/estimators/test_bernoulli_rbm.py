@@ -92,7 +92,7 @@ def test_score_samples_does_not_cancel_at_strong_couplings(strength):
 
 @pytest.mark.filterwarnings("ignore:binary units")
 def test_score_samples_of_scikit_learns_own_test_input_is_finite():
-    """As in scikit-learn's test_score_samples, issue 2785: values far from zero and one."""
+    """As in scikit-learn's test_score_samples: values far from zero and one."""
     X = np.vstack([np.zeros(1000), np.ones(1000)])
     rbm = BernoulliRBM(n_components=10, batch_size=2, n_iter=10, random_state=42).fit(X)
     assert np.isfinite(rbm.score_samples([np.arange(1000) * 100])).all()

@@ -10,8 +10,9 @@ from paysage.layers.layer import Layer
 Tensor = Any
 
 
-#: means nearer to 0 or 1 than this count as this near when a bias is fitted to them
-MIN_MEAN = 1e-6
+#: means are clipped to [MIN_MEAN, 1 - MIN_MEAN] when a bias is fitted to them: the bias of a unit
+#: that is never on in the data would be infinite, and a very large one lets rare gradients dominate
+MIN_MEAN = 1e-4
 
 
 class BernoulliParams(NamedTuple):
@@ -53,5 +54,4 @@ class BernoulliLayer(Layer):
         return BernoulliParams(-be.mean(units, axis=0))
 
     def fit_marginal(self, moments: Any) -> None:
-        # a pixel that is never on would ask for an infinite bias
         self.params.loc[:] = be.logit(be.clip(moments.mean, MIN_MEAN, 1 - MIN_MEAN))

@@ -392,7 +392,7 @@ def rested(path, callbacks=(), resume=True, epochs=3):
 
 def end_of(trainer):
     measured = [m.memory for m in trainer.monitors]
-    return [trainer.model.get_values(), measured, be.get_random_state()]
+    return [trainer.model.get_values(), measured, trainer.generator.get_state()]
 
 
 @pytest.mark.parametrize("steps", [STEPS + 3, 3 * STEPS + 1, 4 * STEPS + 2, 8 * STEPS])

@@ -181,9 +181,9 @@ def pca(
     Column j of the matrix between the visible layer and one of H units is
     sqrt(2V/(V+H)) · std_j/‖std‖ times the j-th principal direction of the training data, where
     std_j is their standard deviation along it, and ‖std‖ the norm of these over the directions
-    used. Columns beyond the number of components, and other matrices, are those of
-    ``glorot_normal``. Unlike there, the columns along components are not scaled by the deviations
-    of Gaussian units: standardize the data first.
+    used. Rows of Gaussian units whose ``unit_scale`` is below 1 are multiplied by it: their fields
+    would be far too large otherwise. Columns beyond the number of components, and other matrices,
+    are filled as by ``glorot_normal``.
 
     Parameters
     ----------
@@ -213,18 +213,23 @@ def pca(
     components = PCA.from_batch(batch, count)
     for connection in connections:
         if "matrix" in connection.weights.trainable():
-            _lay_along(_from_visible(connection), components)
+            _lay_along(_from_visible(connection), components, model.layers[0].unit_scale())
         connection.weights.enforce_constraints()
 
 
-def _lay_along(matrix: Any, components: PCA) -> None:
-    """Write the components along which the data vary into the first columns of (V, H)."""
+def _lay_along(matrix: Any, components: PCA, unit_scale: Any) -> None:
+    """Write the components along which the data vary into the first columns of (V, H).
+
+    Rows are multiplied by `unit_scale` (V,) where it is below 1; None stands for ones.
+    """
     visible, hidden = be.shape(matrix)
     varying = be.greater(components.var, _LEAST_VARIANCE * components.var[0])
     width = min(hidden, be.tsum(varying))
     std = be.sqrt(components.var[:width])
     length = _glorot_std((visible, hidden)) * math.sqrt(visible)
     matrix[:, :width] = components.W[:, :width] * (std * (length / max(be.norm(std), be.EPSILON)))
+    if unit_scale is not None:
+        matrix[:, :width] *= be.unsqueeze(be.clip(unit_scale, a_max=1.0), axis=1)
 
 
 def _from_visible(connection: Any) -> Any:

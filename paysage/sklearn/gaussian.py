@@ -67,7 +67,9 @@ class GaussianRBM(RestrictedEstimator):
         """Return a copy of the fitted model, on the backend in use.
 
         Its visible layer is centered at ``intercept_visible_``, which leaves all energies as they
-        are and keeps single precision accurate for features with a large mean.
+        are and reduces rounding for features with a large mean. Its parameters are in single
+        precision all the same: where means exceed deviations more than 10,000 times, use the
+        methods of the estimator, such as ``score``, instead.
         """
         check_is_fitted(self)
         loc, variance = self.intercept_visible_, self.variance_visible_

@@ -89,6 +89,24 @@ def test_initial_fields_do_not_depend_on_the_scale_of_the_columns(method):
     assert 0.85 < fields[1].std() / fields[0].std() < 1.15
 
 
+@pytest.mark.parametrize("connected_as", ["target", "domain"])
+def test_initial_fields_of_pca_are_the_same_for_narrow_columns(connected_as):
+    rng = np.random.default_rng(0)
+    data = (rng.normal(size=(400, 6)) * np.linspace(0.8, 1.2, 6)).astype(np.float32)
+    ends = (0, 1) if connected_as == "target" else (1, 0)
+    shape = (6, 4) if connected_as == "target" else (4, 6)
+    fields = []
+    for factor in (1.0, 2.0**-10):
+        model = BoltzmannMachine(
+            [GaussianLayer(6), BernoulliLayer(4)], [Connection(*ends, Weights(shape))]
+        )
+        model.initialize(in_memory_batch(data * factor, 50, 0.5), method="pca")
+        matrix = array(model.connections[0].weights.W())
+        seen = array(model.layers[0].connected(be.float_tensor(data * factor)))
+        fields.append(seen @ (matrix if connected_as == "target" else matrix.T))
+    np.testing.assert_allclose(fields[1], fields[0], rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("kind", ["small", "tenth", "tenfold", "large", "mixed"])
 def test_columns_of_any_scale_train_as_well_as_columns_of_unit_scale(kind):
     rng = np.random.default_rng(0)
@@ -314,6 +332,7 @@ def test_pca_sets_the_first_columns_by_components_and_standard_deviations(count)
     weights, width = array(model.connections[0].weights.W()), count or V - 1
     # gaps between the variances are 1 % and more, so that single precision decides the rest
     expected = expected_columns(data[:400], width, H)
+    expected *= np.minimum(array(model.layers[0].unit_scale()), 1)[:, None]
     np.testing.assert_allclose(weights[:, :width], expected, atol=1e-4)
     np.testing.assert_array_equal(weights[:, width:], glorot[:, width:])
 
@@ -325,6 +344,7 @@ def test_pca_lays_rows_along_the_components_where_the_visible_layer_is_the_domai
     model = BoltzmannMachine(layers, links)
     model.initialize(batch, method="pca")
     expected = expected_columns(data[:400], 3, 3).T
+    expected *= np.minimum(array(layers[0].unit_scale()), 1)
     np.testing.assert_allclose(array(model.connections[0].weights.W()), expected, atol=1e-4)
     assert array(model.connections[1].weights.W()).all()
 

@@ -99,7 +99,8 @@ def _import(backend: str) -> tuple[Any, dict[str, Any]]:
     return package, found
 
 
-def _parameters(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
-    """The parameters' names, kinds and defaults, in order; annotations may differ."""
+@cache  # signatures take milliseconds, and a process may change its backend often
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, Any, Any], ...]:
+    """Return the parameters' names, kinds and defaults, in order; annotations may differ."""
     parameters = inspect.signature(function).parameters.values()
-    return [(p.name, p.kind, p.default) for p in parameters]
+    return tuple((p.name, p.kind, p.default) for p in parameters)

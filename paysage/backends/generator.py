@@ -278,10 +278,10 @@ class GeneratorOwner:
     """Base of objects that draw random numbers: models, samplers, trainers.
 
     An object that was given a generator draws from it. Any other object draws from the active
-    generator, if a ``with`` block of one is open in the thread, or else from its default: a model
-    from a generator of its own, samplers and trainers from the generator of their model. The own
-    generator of a model is spawned from the global one when it is first needed, and again after
-    `set_seed`, so that a script that sets the global seed is reproducible from there on.
+    generator, if a ``with`` block of one is open in the thread, or else from its default. A model's
+    default is spawned from the global generator when it is first needed, and again after
+    `set_seed`, so that a script that sets the global seed is reproducible. The default of samplers
+    and trainers is the generator of their model.
     """
 
     _given: Generator | None = None

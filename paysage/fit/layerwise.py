@@ -53,7 +53,7 @@ class LayerwisePretrain(GeneratorOwner):
         A chain of layers; its parameters are changed in place.
     batch : Batch
     generator : backends.Generator or int, optional
-        As for ``StochasticGradientDescent``; it serves the training of all machines.
+        As for ``StochasticGradientDescent``; all models of the stack are trained with it.
 
     Attributes
     ----------

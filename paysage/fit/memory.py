@@ -114,8 +114,8 @@ def generator_states(generator: Generator) -> dict[str, Any]:
 def set_generator_states(generator: Generator, tree: dict[str, Any], rank: int = 0) -> None:
     """Continue from states that ``generator_states`` returned.
 
-    On GPUs, where rows have no numbers of their own, the numbers of each process but the first, of
-    rank 0, depend on its rank too.
+    On GPUs, where random numbers are not assigned to rows, those of every process except rank 0
+    also depend on its rank.
     """
     state = tree["backend"]
     if rank != 0 and be.get_backend().processor == "gpu":

@@ -90,7 +90,7 @@ class State:
 
     @classmethod
     def from_model(cls, batch_size: int, model: BoltzmannMachine) -> State:
-        """Each layer drawn on its own, as if it had no neighbours."""
+        """Sample each layer from its isolated distribution, as if it had no neighbours."""
         check_machine(model)
         batch_size = check_whole("batch_size", batch_size)
         with model.drawing():
